@@ -1,0 +1,15 @@
+"""The way in from the network: HTTP goes to Django's views, sockets to syncapp's consumers."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finwise.settings")
+
+# Loads the apps, so it has to come before the import of anything that holds models.
+pages = get_asgi_application()
+
+from syncapp.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter({"http": pages, "websocket": URLRouter(websocket_urlpatterns)})
