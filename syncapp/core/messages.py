@@ -352,8 +352,8 @@ def text_to_down(text: str | bytes) -> DownFrame:
 
 
 def _location(error: msgspec.ValidationError) -> str:
-    # The library's sentence names the place and the expected type, never the value.
-    return str(error)
+    # The library's sentence names the place and the expected type; a hostile key may be long.
+    return str(error)[:200]
 
 
 def row_to_wire(row: Row) -> WireRow:

@@ -1,0 +1,624 @@
+"""What the server decides: one household, one transaction for each call.
+
+Pure decisions over a `Repository`; the caller has opened the transaction and entered the
+household's schema (`tenants/context.py`). Every writer locks the head first, in a
+statement of its own, before it reads any row: so seqs become visible in commit order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .core.change import EXISTS, Row, written_by
+from .core.clock import NO_STAMP, SERVER_NODE, ms_of, newest, next_stamp, node_of
+from .core.cursor import START, Cursor, Position, end_of, text_to_cursor
+from .core.entity import Entity, canonical, canonical_fields
+from .core.errors import BadFrame, Forbidden, NotYours, Refused, Restarting
+from .core.merge import Decision, conflict_id, decide, is_same, merge
+from .core.messages import (
+    BATCH_MAX_ROWS,
+    Ack,
+    Change,
+    Hello,
+    Ping,
+    Push,
+    RefusedRow,
+    Result,
+    Rows,
+    wire_to_row,
+)
+from .core.records import Conflict, Device, Head, Located, NodeOwner, StoredFate
+
+# A stamp may be this far ahead of the server's clock; beyond, it is re-stamped to now.
+AHEAD_LIMIT_MS = 5_000
+RETENTION_MS = 90 * 24 * 3600 * 1000
+DEVICES_MAX = 1_000  # of one household; the longest silent one makes room
+
+
+class Repository(Protocol):
+    """Rows in, rows out: one household, inside one transaction."""
+
+    entities: Mapping[str, Entity]
+
+    def lock_head(self) -> Head: ...
+    def read_head(self) -> Head: ...
+    def fingerprint_of(self, seq: int) -> str | None: ...
+    def visitor(self, device_id: str, user_id: str) -> tuple[Device | None, str | None]: ...
+    def fates(self, device_id: str, keys: Sequence[str]) -> dict[str, StoredFate]: ...
+    def owners_of(self, nodes: Iterable[str]) -> dict[str, NodeOwner]: ...
+    def rows(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]: ...
+    def page(self, after: Position, limit: int) -> tuple[list[Located], bool]: ...
+    def new_conflicts(self, conflicts: Sequence[Conflict]) -> list[Conflict]: ...
+    def write(
+        self,
+        head: Head,
+        now_ms: int,
+        *,
+        is_new_seq: bool = False,
+        rows: Sequence[Row] = (),
+        conflicts: Sequence[Conflict] = (),
+        device: Device | None = None,
+        fates: Sequence[StoredFate] = (),
+    ) -> None: ...
+    def count_devices(self) -> int: ...
+    def forget_stalest_device(self) -> None: ...
+    def compact(self, before_stamp: str, up_to_seq: int) -> tuple[int, str, int]: ...
+    def least_read_seq(self, seen_since_ms: int) -> int | None: ...
+    def prune(self, before_ms: int) -> None: ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a write did. `seq` is None when nothing changed and nobody needs to hear."""
+
+    ack: Ack
+    seq: int | None
+
+
+@dataclass(slots=True)
+class Greeting:
+    """What a hello came to."""
+
+    head: Head
+    role: str
+    reset: str | None
+    resume: bool
+    is_identity_taken: bool = False
+    nodes: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Page:
+    """Current rows behind `start`, up to `to` (both: complete up to this seq)."""
+
+    rows: list[Row]
+    start: int
+    to: int
+    cursor: Cursor
+    more: bool
+    head: Head
+
+
+class CursorLost(Exception):
+    """The cursor does not hold any more; `reason` is that of the reset."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Stale(Exception):
+    """A server-side edit whose author had not seen the current values; nothing written."""
+
+    def __init__(self, fields: list[str]) -> None:
+        self.fields = fields
+        super().__init__(", ".join(fields))
+
+
+# --- hello -----------------------------------------------------------------------------
+
+
+def greet(repository: Repository, hello: Hello, user_id: str, now_ms: int) -> Greeting:
+    """Register or recognise a device, and find out whether what it has read still holds.
+
+    Raises NotYours, BadFrame.
+    """
+    if SERVER_NODE in (hello.node, *hello.former_nodes):
+        raise BadFrame("Node zero is the server's.")
+    head = repository.lock_head()
+    device, role = repository.visitor(hello.device, user_id)
+    if role is None:
+        raise NotYours()
+    owners = repository.owners_of([hello.node, *hello.former_nodes])
+    if _is_taken(device, hello, user_id, owners):
+        return Greeting(head, role, None, False, is_identity_taken=True)
+    if device is None:
+        if repository.count_devices() >= DEVICES_MAX:
+            repository.forget_stalest_device()
+        device = Device(hello.device, user_id, hello.node)
+    # A former node that belongs to another person's device is not this device's.
+    device.former_nodes = [
+        node
+        for node in hello.former_nodes
+        if node not in owners or owners[node].user_id == user_id
+    ]
+    reason = _reset_reason(repository, head, device, hello)
+    if reason is not None:
+        device.last_number = max(device.last_number, hello.acknowledged)
+        device.reset = reason
+        device.is_healing = reason == "restored" and role != "viewer"
+    elif device.reset and hello.reset == device.reset:
+        device.reset = ""  # noted durably by the device
+    device.acknowledged = max(device.acknowledged, min(hello.acknowledged, device.last_number))
+    device.name, device.app = hello.name, hello.app
+    device.pending = hello.pending
+    device.last_seen_ms = now_ms
+    device.clock_offset_ms = hello.clock_ms - now_ms if hello.clock_ms else 0
+    repository.write(head, now_ms, device=device)
+    reset = device.reset or None
+    return Greeting(
+        head,
+        role,
+        reset,
+        resume=hello.cursor is not None and reset is None,
+        nodes=frozenset(device.nodes),
+    )
+
+
+def _is_taken(
+    device: Device | None, hello: Hello, user_id: str, owners: Mapping[str, NodeOwner]
+) -> bool:
+    """Somebody else's device, a revoked one, or a copy that carries another's node."""
+    if device is not None:
+        return device.user_id != user_id or device.is_revoked or device.node != hello.node
+    return hello.node in owners
+
+
+def _reset_reason(
+    repository: Repository, head: Head, device: Device, hello: Hello
+) -> str | None:
+    """Why the device must take a snapshot, or None. The epoch is looked at first."""
+    reason = None
+    if hello.cursor is not None:
+        cursor = text_to_cursor(hello.cursor)
+        reason = "horizon" if cursor is None else why_lost(repository, head, cursor)
+    if reason != "operator" and hello.acknowledged > device.last_number:
+        reason = "restored"
+    if reason is None and device.reset and hello.reset != device.reset:
+        reason = device.reset  # told before, but the device did not note it
+    if reason == "horizon" and "restored" in (device.reset, hello.reset):
+        reason = "restored"  # a second reset must not make the device forget to heal
+    return reason
+
+
+def why_lost(repository: Repository, head: Head, cursor: Cursor) -> str | None:
+    """The reason why a cursor does not hold, or None if it does."""
+    if cursor.epoch != head.epoch:
+        return "operator"
+    if cursor.anchor_seq > head.seq or cursor.position.seq > head.seq:
+        return "restored"
+    if cursor.anchor_seq == head.seq:
+        fingerprint: str | None = head.fingerprint
+    else:
+        fingerprint = repository.fingerprint_of(cursor.anchor_seq)
+    if fingerprint is None:
+        return "horizon"
+    if fingerprint != cursor.anchor_fingerprint:
+        return "restored"
+    if cursor.mark != head.compactions and _complete_up_to(cursor.position) < head.compacted_seq:
+        return "horizon"
+    return None
+
+
+# --- reading ---------------------------------------------------------------------------
+
+
+def changes_since(
+    repository: Repository, cursor: Cursor | None, user_id: str, limit: int = BATCH_MAX_ROWS
+) -> Page:
+    """Current rows (not history) behind the cursor, at most `limit`.
+
+    Runs in one snapshot together with the head. Raises CursorLost, NotYours.
+    """
+    head = repository.read_head()
+    if repository.visitor("", user_id)[1] is None:
+        raise NotYours()
+    return page_after(repository, head, cursor, limit)
+
+
+def page_after(
+    repository: Repository, head: Head, cursor: Cursor | None, limit: int = BATCH_MAX_ROWS
+) -> Page:
+    """`changes_since` for a reader whose right has been checked."""
+    if cursor is None:
+        cursor = Cursor(head.epoch, START, head.seq, head.fingerprint, head.compactions)
+    reason = why_lost(repository, head, cursor)
+    if reason is not None:
+        raise CursorLost(reason)
+    start = _complete_up_to(cursor.position)
+    located, more = ([], False)
+    if cursor.position < end_of(head.seq):
+        located, more = repository.page(cursor.position, limit)
+    if more:
+        last = located[-1]
+        position = Position(last.seq, last.row.entity, last.row.id)
+        mark = cursor.mark
+    else:
+        position = end_of(head.seq)
+        mark = head.compactions
+    following = Cursor(head.epoch, position, head.seq, head.fingerprint, mark)
+    return Page(
+        [each.row for each in located], start, _complete_up_to(position), following, more, head
+    )
+
+
+def _complete_up_to(position: Position) -> int:
+    """Inside a seq, only the one before it has been read completely."""
+    return position.seq if position == end_of(position.seq) else max(position.seq - 1, 0)
+
+
+# --- writing ---------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Work:
+    """One write in the making: the rows as they will be, and what it found."""
+
+    repository: Repository
+    head: Head
+    now_ms: int
+    device: Device | None = None
+    user_id: str | None = None
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    changed: set[tuple[str, str]] = field(default_factory=set)
+    overruled: list[tuple[str, str, Any]] = field(default_factory=list)
+    # What this push re-stamped, by row: a later change of the push stays later.
+    restamped: dict[tuple[str, str], str] = field(default_factory=dict)
+    refused_creates: set[tuple[str, str]] = field(default_factory=set)
+
+    def load(self, wanted: Iterable[tuple[str, str]]) -> None:
+        entities = self.repository.entities
+        known = {key for key in wanted if key[0] in entities and not entities[key[0]].is_read_only}
+        self.rows = self.repository.rows(known)
+
+    def tick(self, node: str) -> str:
+        """A stamp later than everything this household has accepted."""
+        self.head.stamp = next_stamp(self.head.stamp, self.now_ms, node)
+        return self.head.stamp
+
+    def effective(self, key: tuple[str, str], stamp: str, *, is_late: bool = False) -> str:
+        """The stamp to use: the given one, unless it is ahead of time, or must be later."""
+        is_ahead = ms_of(stamp) > self.now_ms + AHEAD_LIMIT_MS
+        if is_ahead or is_late or stamp <= self.restamped.get(key, NO_STAMP):
+            stamp = self.restamped[key] = self.tick(node_of(stamp))
+        elif stamp > self.head.stamp:
+            self.head.stamp = stamp
+        return stamp
+
+    def take(self, key: tuple[str, str], decision: Decision) -> None:
+        if decision.is_changed:
+            self.rows[key] = decision.row
+            self.changed.add(key)
+        self.overruled.extend((*key, each) for each in decision.overruled)
+
+    def finish(self, fates: Sequence[StoredFate] = ()) -> int | None:
+        """Write everything; returns the seq if one was taken."""
+        repository, head = self.repository, self.head
+        conflicts = repository.new_conflicts(self._conflicts()) if self.overruled else []
+        changed = [self.rows[key] for key in self.changed]
+        is_new_seq = bool(changed or conflicts)
+        if is_new_seq:
+            head.seq += 1
+            head.fingerprint = secrets.token_hex(8)
+        repository.write(
+            head,
+            self.now_ms,
+            is_new_seq=is_new_seq,
+            rows=changed,
+            conflicts=conflicts,
+            device=self.device,
+            fates=fates,
+        )
+        return head.seq if is_new_seq else None
+
+    def _conflicts(self) -> list[Conflict]:
+        nodes = {
+            node_of(stamp)
+            for _, _, each in self.overruled
+            for stamp in (each.winning_stamp, each.losing_stamp)
+        }
+        owners = self.repository.owners_of(nodes - {SERVER_NODE})
+        nobody = NodeOwner("", "", "")
+        conflicts = {}
+        for entity, row_id, each in self.overruled:
+            winner = owners.get(node_of(each.winning_stamp), nobody)
+            loser = owners.get(node_of(each.losing_stamp), nobody)
+            conflict = Conflict(
+                id=conflict_id(entity, row_id, each),
+                entity=entity,
+                row_id=row_id,
+                field=each.field,
+                winning_value=each.winning_value,
+                winning_stamp=each.winning_stamp,
+                winning_device=winner.device_id or None,
+                winning_user=winner.user_id or None,
+                losing_value=each.losing_value,
+                losing_stamp=each.losing_stamp,
+                losing_device=loser.device_id or None,
+                losing_user=loser.user_id or None,
+                at_ms=self.now_ms,
+            )
+            conflicts[conflict.id] = conflict
+        return list(conflicts.values())
+
+
+def _enter(
+    repository: Repository, device_id: str, user_id: str, acknowledged: int | None
+) -> tuple[Head, Device]:
+    """Lock the head, then check who writes: the order matters (a revoked right is seen)."""
+    head = repository.lock_head()
+    device, role = repository.visitor(device_id, user_id)
+    if role is None:
+        raise NotYours()
+    if role == "viewer":
+        raise Forbidden()
+    if device is None or device.user_id != user_id or device.is_revoked:
+        raise Restarting("This device is not known here any more; say hello again.")
+    if acknowledged is not None and acknowledged > device.last_number:
+        # The database was restored under this conversation: the next welcome tells.
+        raise Restarting()
+    return head, device
+
+
+def apply_push(
+    repository: Repository, device_id: str, user_id: str, push: Push, now_ms: int
+) -> Outcome:
+    """Give each change of a push its fate, in one transaction.
+
+    A repeat gets the same answer again, without effect. Raises NotYours, Forbidden (the
+    frame settles nothing), Restarting.
+    """
+    head, device = _enter(repository, device_id, user_id, push.acknowledged)
+    device.acknowledged = max(device.acknowledged, push.acknowledged)
+    device.last_seen_ms = now_ms
+    fresh = [each for each in push.changes if each.number > device.acknowledged]
+    answered = repository.fates(device_id, [str(each.number) for each in fresh])
+    work = _Work(repository, head, now_ms, device, user_id)
+    work.load((each.entity, each.id) for each in fresh if str(each.number) not in answered)
+    results: list[Result] = []
+    fates: list[StoredFate] = []
+    for change in push.changes:
+        key = str(change.number)
+        stored = answered.get(key)
+        if change.number <= device.acknowledged:
+            result = Result(change.number, "settled")
+        elif stored is None:
+            result = _decide_change(work, change, device.nodes)
+            answered[key] = StoredFate(key, change.number, change.stamp, result)
+            fates.append(answered[key])
+            device.last_number = max(device.last_number, change.number)
+        elif stored.stamp == change.stamp:
+            result = stored.result
+        else:
+            result = Result(change.number, "settled")  # a clone: two changes, one number
+        results.append(result)
+    return Outcome(Ack(results=results), work.finish(fates))
+
+
+def _decide_change(work: _Work, change: Change, own_nodes: set[str]) -> Result:
+    """The fate of one new change; the work takes its effect."""
+    key = (change.entity, change.id)
+    try:
+        entity = _writable(work.repository.entities, change.entity)
+        if node_of(change.stamp) not in own_nodes:
+            raise Refused("stamp_foreign", "This change carries the stamp of another device.")
+        if key in work.refused_creates:
+            raise Refused("depends", "The row that this change belongs to was refused.")
+        current = work.rows.get(key)
+        is_new = current is None and change.kind == "create"
+        fields, unknown = canonical_fields(entity, change.fields, is_create=is_new)
+        is_late = False
+        if current is None:
+            is_old = change.stamp <= work.head.horizon
+            if change.kind == "edit":
+                # No row, no followers either: restamped says whether this push made it.
+                raise Refused("row_missing", "The server does not have this row any more.")
+            if change.kind == "delete" and is_old:
+                return Result(change.number, "superseded", lost=[EXISTS])
+            is_late = change.kind == "create" and is_old
+    except Refused as refusal:
+        if change.kind == "create":
+            work.refused_creates.add(key)
+        return Result(
+            change.number,
+            "refused",
+            code=refusal.code,
+            field=refusal.field or "",
+            message=refusal.message,
+            horizon=work.head.horizon if refusal.code == "row_missing" else "",
+        )
+    stamp = work.effective(key, change.stamp, is_late=is_late)
+    decision = decide(
+        current,
+        *key,
+        written_by(change.kind, fields),
+        stamp,
+        change.seen,
+        own_nodes,
+    )
+    work.take(key, decision)
+    return Result(
+        change.number,
+        decision.fate,  # type: ignore[arg-type]
+        stamp=stamp if stamp != change.stamp else "",
+        lost=decision.lost,
+        unknown=unknown,
+    )
+
+
+def _writable(entities: Mapping[str, Entity], name: str) -> Entity:
+    entity = entities.get(name)
+    if entity is None:
+        raise Refused("unknown", "The server does not know this kind of row yet.")
+    if entity.is_read_only:
+        raise Refused("read_only", "These rows are written by the server alone.")
+    return entity
+
+
+def apply_rows(
+    repository: Repository, device_id: str, user_id: str, message: Rows, now_ms: int
+) -> Outcome:
+    """Merge whole rows by their stamps: no numbers, no fates, no conflicts; idempotent.
+
+    Heals a server that was restored, and answers `row_missing`. Rows that are not newer
+    than the horizon are superseded without asking. Raises NotYours, Forbidden, Restarting.
+    """
+    head, device = _enter(repository, device_id, user_id, None)
+    work = _Work(repository, head, now_ms, device, user_id)
+    incoming = [wire_to_row(each) for each in message.rows]
+    work.load((each.entity, each.id) for each in incoming)
+    refused: list[RefusedRow] = []
+    for row in incoming:
+        key = (row.entity, row.id)
+        accepted = _acceptable(work, row, refused)
+        current = work.rows.get(key)
+        if accepted is None or (current is None and accepted.newest_stamp <= head.horizon):
+            continue
+        merged = merge(current, accepted)
+        if not is_same(current, merged):
+            work.rows[key] = merged
+            work.changed.add(key)
+    if message.last:
+        device.is_healing = False
+    ack = Ack(rows=len(message.rows), refused_rows=refused, of="rows")
+    return Outcome(ack, work.finish())
+
+
+def _acceptable(work: _Work, row: Row, refused: list[RefusedRow]) -> Row | None:
+    """The part of a row that the server can take; what it cannot is listed in `refused`."""
+    try:
+        entity = _writable(work.repository.entities, row.entity)
+        if not isinstance(row.fields.get(EXISTS), bool):
+            raise Refused("required", "A row says whether it exists.", EXISTS)
+    except Refused as refusal:
+        refused.append(
+            RefusedRow(row.entity, row.id, refusal.code, refusal.message, refusal.field or "")
+        )
+        return None
+    accepted = Row(row.entity, row.id)
+    for name, value in row.fields.items():
+        spec = entity.fields.get(name)
+        if spec is None and name != EXISTS:
+            refused.append(
+                RefusedRow(row.entity, row.id, "unknown", "Not known to the server yet.", name)
+            )
+            continue
+        try:
+            accepted.fields[name] = value if spec is None else canonical(spec, value)
+        except Refused as refusal:
+            refused.append(
+                RefusedRow(row.entity, row.id, refusal.code, refusal.message, name)
+            )
+            continue
+        stamp = row.stamps[name]
+        if ms_of(stamp) > max(work.now_ms + AHEAD_LIMIT_MS, _known_ms(work.head)):
+            stamp = work.tick(node_of(stamp))
+        accepted.stamps[name] = stamp
+    work.head.stamp = max(work.head.stamp, newest(accepted.stamps.values()))
+    return accepted
+
+
+def _known_ms(head: Head) -> int:
+    return ms_of(head.stamp) if head.stamp else 0
+
+
+def edit(
+    repository: Repository,
+    entity_name: str,
+    row_id: str,
+    kind: str,
+    fields: Mapping[str, Any],
+    now_ms: int,
+    *,
+    seen: Mapping[str, str] | None = None,
+) -> Outcome:
+    """A change made on the server itself (admin, scripts), stamped by the server's clock.
+
+    seen: the stamps that the author's form was loaded with. If a field has moved on since,
+    Stale is raised and nothing is written. None overwrites whatever is there.
+    Raises Refused for values the entity does not allow.
+    """
+    head = repository.lock_head()
+    work = _Work(repository, head, now_ms)
+    key = (entity_name, row_id)
+    entity = _writable(repository.entities, entity_name)
+    work.load([key])
+    current = work.rows.get(key)
+    if current is None and kind != "create":
+        raise Refused("row_missing", "There is no such row.")
+    values, unknown = canonical_fields(entity, fields, is_create=current is None)
+    if unknown:
+        raise Refused("unknown", "There is no such field.", unknown[0])
+    written = written_by(kind, values)
+    if seen is not None and current is not None:
+        stale = sorted(
+            name
+            for name in written
+            if name in seen
+            and current.stamps.get(name, NO_STAMP) != seen[name]
+            and current.fields.get(name) != written[name]
+        )
+        if stale:
+            raise Stale(stale)
+    stamps = {} if current is None else current.stamps
+    decision = decide(current, *key, written, work.tick(SERVER_NODE), stamps, (SERVER_NODE,))
+    work.take(key, decision)
+    return Outcome(Ack(results=[Result(0, "applied")]), work.finish())
+
+
+def note_ping(
+    repository: Repository, device_id: str, user_id: str, ping: Ping, now_ms: int
+) -> Head:
+    """Keep how a device is (for operators and compaction). Returns the head.
+
+    Raises NotYours, Restarting.
+    """
+    head = repository.lock_head()
+    device, role = repository.visitor(device_id, user_id)
+    if role is None:
+        raise NotYours()
+    if device is None or device.user_id != user_id or device.is_revoked:
+        raise Restarting()
+    cursor = text_to_cursor(ping.cursor) if ping.cursor else None
+    if cursor is not None and cursor.epoch == head.epoch:
+        device.read_seq = min(_complete_up_to(cursor.position), head.seq)
+    device.pending, device.refused, device.parked = ping.pending, ping.refused, ping.parked
+    device.oldest_pending_ms = ping.oldest_pending_ms
+    if ping.clock_ms:
+        device.clock_offset_ms = ping.clock_ms - now_ms
+    device.last_seen_ms = now_ms
+    repository.write(head, now_ms, device=device)
+    return head
+
+
+def compact(repository: Repository, now_ms: int, *, retention_ms: int = RETENTION_MS) -> int:
+    """Remove old tombstones that every active device has read past; returns how many.
+
+    A device silent for the retention time is not active: it will get a reset `horizon`.
+    """
+    head = repository.lock_head()
+    before_ms = now_ms - retention_ms
+    least = repository.least_read_seq(before_ms)
+    up_to_seq = head.seq if least is None else min(least, head.seq)
+    before_stamp = next_stamp(NO_STAMP, max(before_ms, 0), SERVER_NODE)
+    count, newest_delete, newest_seq = repository.compact(before_stamp, up_to_seq)
+    if count:
+        head.horizon = max(head.horizon, newest_delete)
+        head.compactions += 1
+        head.compacted_seq = max(head.compacted_seq, newest_seq)
+    repository.prune(before_ms)
+    repository.write(head, now_ms)
+    return count
