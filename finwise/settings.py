@@ -1,21 +1,50 @@
-"""Settings for every way of running FinWise; what differs comes from the environment."""
+"""Settings for every way of running FinWise. What differs comes from the environment.
+
+FINWISE_ENV chooses between two ways, both safe by themselves:
+
+local       (the default) one person's machine: `script/server`, commands, tests. The secret key is
+            random and lies in the state directory, only this machine's names are answered, and
+            nothing is shown to visitors when something fails, unless FINWISE_DEBUG=1.
+production  a real site: refuses to start until secret key and host names are given and sound, and
+            speaks only over TLS.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import environ
 
-ROOT = Path(__file__).resolve().parent.parent
+from finwise import places
+from finwise.configuration import (
+    channel_layers,
+    database,
+    local_secret_key,
+    logging_for,
+    refuse_unsafe,
+)
+
+ROOT = places.ROOT
+STATE_DIR: Path = places.state_dir()
 env = environ.Env()
 
-STATE_DIR = Path(env.str("FINWISE_STATE_DIR", "") or ROOT / "var").resolve()
+# --- Which way of running -----------------------------------------------------------------
 
-DEBUG = True
-SECRET_KEY = "development only"  # noqa: S105
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+FINWISE_ENV = env.str("FINWISE_ENV", "local")
+IS_PRODUCTION = FINWISE_ENV == "production"
+DEBUG = env.bool("FINWISE_DEBUG", False)
+SECRET_KEY = env.str("FINWISE_SECRET_KEY", "")
+ALLOWED_HOSTS: list[str] = env.list("FINWISE_HOSTS", default=[])
+refuse_unsafe(FINWISE_ENV, debug=DEBUG, secret_key=SECRET_KEY, hosts=ALLOWED_HOSTS)
+if not IS_PRODUCTION:
+    SECRET_KEY = SECRET_KEY or local_secret_key(STATE_DIR)
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1", "localhost", "[::1]"]
+
+# --- Applications -------------------------------------------------------------------------
 
 SHARED_APPS = [
-    "daphne",
+    "daphne",  # first: brings its own runserver
     "django_tenants",
+    "finwise",
     "tenants",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -24,29 +53,17 @@ SHARED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.admin",
     "channels",
-    "finwise",
 ]
 # Their tables, functions and triggers lie in each household's schema and nowhere else.
 TENANT_APPS = ["syncapp", "accounts"]
 INSTALLED_APPS = [*SHARED_APPS, *TENANT_APPS]
 
-AUTH_USER_MODEL = "tenants.User"
-TENANT_MODEL = "tenants.Tenant"
-TENANT_DOMAIN_MODEL = "tenants.Domain"
-TENANT_LIMIT_SET_CALLS = True
-DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
-DATABASES = {
-    "default": {
-        **env.db_url("DATABASE_URL", "postgresql://finwise@localhost/finwise"),
-        "ENGINE": "django_tenants.postgresql_backend",
-    }
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
 ROOT_URLCONF = "finwise.urls"
 ASGI_APPLICATION = "finwise.asgi.application"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "finwise.security.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -69,11 +86,82 @@ TEMPLATES = [
         },
     }
 ]
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+# --- Data ---------------------------------------------------------------------------------
+
+# Only a process that serves keeps connections: a pool has threads, and commands fork.
+IS_SERVING = env.bool("FINWISE_SERVING", False)
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": database(env.str("DATABASE_URL", ""), pooled=IS_SERVING)
+}
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TENANT_MODEL = "tenants.Tenant"
+TENANT_DOMAIN_MODEL = "tenants.Domain"
+# A connection whose search path is right is not told again. tenants/context.py relies on it.
+TENANT_LIMIT_SET_CALLS = True
+
+CHANNEL_LAYERS = channel_layers(env.str("REDIS_URL", ""))
+
+# --- People -------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "tenants.User"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+
+# --- Browsers -----------------------------------------------------------------------------
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
+if IS_PRODUCTION:
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = env.bool("FINWISE_REDIRECT_TO_TLS", True)
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    # Trusted only where the operator says that a proxy of his sets it, and nobody else can.
+    if env.bool("FINWISE_BEHIND_PROXY", False):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Languages, files, log ----------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("de", "Deutsch"), ("en", "English")]
+LOCALE_PATHS = [ROOT / "finwise" / "locale"]
+USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
-STATIC_URL = "static/"
+
+STATIC_URL = "/static/"
 STATIC_ROOT = ROOT / "staticfiles"
+STATICFILES_DIRS = [ROOT / "finwise" / "static"]
+# Without a collectstatic the files are served from where they lie.
+SERVESTATIC_USE_FINDERS = not IS_PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"
+        if IS_PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+LOGGING_CONFIG = None  # structlog's own set-up, done here so that every entry point has it
+LOG_LEVEL = env.str("FINWISE_LOG_LEVEL", "INFO")
+logging_for(LOG_LEVEL, as_json=IS_PRODUCTION)

@@ -1,0 +1,63 @@
+"""Tests run on the embedded PostgreSQL, in a data directory of their own.
+
+It is started when the first test asks for a database, shared with test runs at the same time, and
+ends with the last of them. DATABASE_URL names another server.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from finwise import places
+
+
+@pytest.fixture(scope="session")
+def database_url() -> Iterator[str]:
+    """A server on which tests may make databases."""
+    if os.environ.get("DATABASE_URL"):
+        yield os.environ["DATABASE_URL"]
+        return
+    from finwise.postgres import running
+
+    with running(places.state_dir() / "test", durable=False) as lease:
+        os.environ["DATABASE_URL"] = lease.url
+        yield lease.url
+        del os.environ["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def free_database_name() -> Iterator[str]:
+    """A name for the test database that no test run of the same moment uses."""
+    folder = places.state_dir() / "test"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(100):
+        lock = (folder / f"database-{number}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        with lock:
+            yield f"test_finwise_{number}"
+            return
+    raise RuntimeError("a hundred test runs at the same time")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    database_url: str, free_database_name: str, request: pytest.FixtureRequest
+) -> None:
+    """Overrides pytest-django's hook: called once, before it makes the test database."""
+    from django.conf import settings
+    from django.db import connections
+
+    from finwise.configuration import database
+
+    target = connections["default"].settings_dict
+    target.update(
+        {key: value for key, value in database(database_url, pooled=False).items() if key != "TEST"}
+    )
+    target["TEST"]["NAME"] = free_database_name
+    assert settings.DATABASES["default"] is target

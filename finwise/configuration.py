@@ -1,0 +1,176 @@
+"""The decisions behind settings.py, as functions that can be tested without Django."""
+
+import logging.config
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+SECRET_KEY_MIN_CHARACTERS = 50
+SECRET_KEY_MIN_DIFFERENT = 10
+
+# One database thread per worker of tenants/context.py, plus those of pages and the admin.
+POOL_SIZE = 8 + 4
+LOCK_TIMEOUT_MS = 3_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+
+
+def refuse_unsafe(way: str, *, debug: bool, secret_key: str, hosts: list[str]) -> None:
+    """Raise ImproperlyConfigured, with what to do, if a site would start unsafely."""
+    if way not in ("local", "production"):
+        raise ImproperlyConfigured(f"FINWISE_ENV is {way!r}; it has to be local or production.")
+    if way == "local":
+        return
+    if debug:
+        raise ImproperlyConfigured(
+            "FINWISE_DEBUG shows visitors the inside of the site. Leave it out in production."
+        )
+    if (
+        len(secret_key) < SECRET_KEY_MIN_CHARACTERS
+        or len(set(secret_key)) < SECRET_KEY_MIN_DIFFERENT
+        or secret_key.startswith("django-insecure-")
+    ):
+        raise ImproperlyConfigured(
+            "FINWISE_SECRET_KEY is missing or weak. Make one with\n"
+            "  python3 -c 'import secrets; print(secrets.token_urlsafe(64))'\n"
+            "and keep it: with another one, everybody is signed out."
+        )
+    if not hosts or any(host in ("*", "") for host in hosts):
+        raise ImproperlyConfigured(
+            "FINWISE_HOSTS has to name the site's hosts, such as finwise.example.org, separated "
+            "by commas, and not '*'."
+        )
+
+
+def local_secret_key(state_dir: Path) -> str:
+    """Return this state directory's secret key; makes a random one at first need."""
+    path = state_dir / "secret_key"
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        pass
+    except PermissionError as error:
+        raise ImproperlyConfigured(
+            f"{path} belongs to another user. Run this as that user, or choose another folder: "
+            "FINWISE_STATE_DIR=/some/folder"
+        ) from error
+    state_dir.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"secret_key.{os.getpid()}")
+    descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(64))
+    try:
+        os.link(unfinished, path)  # fails if another process was first; then its key holds
+    except FileExistsError:
+        pass
+    finally:
+        unfinished.unlink()
+    return path.read_text()
+
+
+def database(url: str, *, pooled: bool) -> dict[str, Any]:
+    """Return Django's settings for the database that `url` names.
+
+    An empty url leaves a database that cannot be reached: manage.py and script/server fill in the
+    embedded PostgreSQL, and what needs no database does not start one.
+    """
+    found = environ.Env.db_url_config(url or "postgresql://finwise@127.0.0.1:1/finwise")
+    options = dict(found.get("OPTIONS", {}))
+    # postgresql://user:word@/name?host=/folder is how a Unix socket is written. Django's own
+    # tools, and whoever starts pg_dump, look for it in HOST and PORT.
+    host = options.pop("host", found.get("HOST", ""))
+    port = options.pop("port", found.get("PORT", ""))
+    options["options"] = " ".join(
+        part
+        for part in (
+            str(options.get("options", "")),
+            f"-c lock_timeout={LOCK_TIMEOUT_MS}",
+            f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}",
+        )
+        if part
+    )
+    options.setdefault("connect_timeout", 5)
+    if pooled:
+        options["pool"] = {"min_size": 2, "max_size": POOL_SIZE, "timeout": 10}
+    return {
+        **found,
+        "ENGINE": "django_tenants.postgresql_backend",
+        "HOST": host,
+        "PORT": port,
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 0,
+        # A connection that PostgreSQL closed meanwhile is replaced before it is used.
+        "CONN_HEALTH_CHECKS": pooled,
+    }
+
+
+def channel_layers(redis_url: str) -> dict[str, dict[str, Any]]:
+    """Without Redis one process talks to itself; with it, all processes hear each other."""
+    if not redis_url:
+        return {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    # The pub/sub layer: comes back by itself when Redis does, and never fills up.
+    return {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [redis_url], "prefix": "finwise"},
+        }
+    }
+
+
+def logging_for(level: str, *, as_json: bool) -> None:
+    """Set up logging for the process: lines for people, or JSON for machines.
+
+    What is logged are events and identifiers, never the fields of a row: amounts and names have
+    no place in a log.
+    """
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        stamp,
+    ]
+    if as_json:
+        ending = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        # Plain tracebacks: the pretty ones print local variables, and with them amounts.
+        ending = [
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "line": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "foreign_pre_chain": shared,
+                    "processors": [
+                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        *ending,
+                    ],
+                }
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"handlers": ["stderr"], "level": level},
+            "loggers": {
+                # One line per request is noise beside the sync traffic.
+                "uvicorn.access": {"level": "WARNING"},
+                "daphne.http_protocol": {"level": "WARNING"},
+                "asyncio": {"level": "WARNING"},
+                "psycopg.pool": {"level": "ERROR"},
+            },
+        }
+    )
