@@ -33,7 +33,7 @@ from django.db import (
 from django_tenants.postgresql_backend.base import DatabaseWrapper
 
 from syncapp.core.errors import NotYours, SyncError
-from tenants.faults import DATABASE_ERRORS, Fault, fault_of, told
+from tenants.faults import DATABASE_ERRORS, Fault, fault_of, telling_faults, told
 from tenants.names import PUBLIC_SCHEMA, TEMPLATE_SCHEMA, checked_schema_name, schema_name
 from tenants.reach import connect_or_fail_fast, replace_dead_connections, revive
 from tenants.turns import turns_of
@@ -162,14 +162,15 @@ async def run_in_public(function: Callable[..., Result], *args: Any) -> Result:
 def migrating(schema: str) -> Iterator[DatabaseWrapper]:
     """Point the connection at a schema whose tables are being made, without a transaction.
 
-    For migrations only: they bring transactions of their own.
+    For migrations only: they bring transactions of their own. `public` is out of sight, so
+    that its table of applied migrations is not taken for the schema's.
     """
     if schema != TEMPLATE_SCHEMA:
         checked_schema_name(schema)
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.schema_name != PUBLIC_SCHEMA:
         raise NestedTenant(f"Cannot migrate {schema} from inside {connection.schema_name}.")
-    connection.set_schema(schema)
+    connection.set_schema(schema, include_public=False)
     try:
         yield connection
     finally:
@@ -276,12 +277,8 @@ def _wrote_in_a_snapshot(error: BaseException, read_only: bool) -> bool:
 
 def _call_in_public(function: Callable[..., Result], *args: Any) -> Result:
     revive(connections[DEFAULT_DB_ALIAS])
-    try:
+    with telling_faults():
         return function(*args)
-    except DATABASE_ERRORS as error:
-        if (answer := told(error)) is not None:
-            raise answer from error
-        raise
 
 
 async def _on_a_worker(

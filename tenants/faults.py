@@ -7,6 +7,7 @@ each of these becomes an error that says "try again", and settles no change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 
 import psycopg
@@ -65,6 +66,17 @@ def told(error: BaseException) -> SyncError | None:
         case Fault.AWAY:
             return DatabaseAway()
     return None
+
+
+@contextmanager
+def telling_faults() -> Iterator[None]:
+    """Raise Busy or DatabaseAway in place of a database error that is not our mistake."""
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        if (answer := told(error)) is not None:
+            raise answer from error
+        raise
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,66 @@
+"""Who belongs to a household, in the two places that must agree.
+
+The row in `public` answers "may this person come in"; the mirror in the household's own
+schema answers "may this push be applied", read under the head's lock. Both are written in
+one transaction that takes this lock first: a push either commits before the change, or
+sees it.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from syncapp import repository
+from tenants.access import announce
+from tenants.context import call_in_tenant
+from tenants.models import Membership, Tenant, User
+
+
+class LastOwner(Exception):
+    """A household without an owner could never be managed again; nothing was changed."""
+
+
+def set_role(tenant: Tenant, user: User, role: str) -> None:
+    """Make `user` a member with this role, or change the role.
+
+    Raises ValueError for an unknown role, LastOwner, Busy and DatabaseAway.
+    """
+    if role not in Membership.Role.values:
+        raise ValueError(f"{role!r} is not a role; there are {', '.join(Membership.Role.values)}.")
+    call_in_tenant(tenant.id, _set_role, tenant, user.id, role)
+
+
+def end_membership(tenant: Tenant, user: User) -> None:
+    """Take `user` out of the household: no push of theirs commits after this returns.
+
+    Does nothing if there is no membership. Raises LastOwner, Busy and DatabaseAway.
+    """
+    call_in_tenant(tenant.id, _end_membership, tenant, user.id)
+
+
+def _set_role(connection: BaseDatabaseWrapper, tenant: Tenant, user_id: UUID, role: str) -> None:
+    repository.set_member(connection, tenant.schema_name, user_id, role)
+    if role != Membership.Role.OWNER:
+        _refuse_last_owner(tenant, user_id)
+    Membership.objects.update_or_create(tenant=tenant, user_id=user_id, defaults={"role": role})
+    announce(connection, user_id)
+
+
+def _end_membership(connection: BaseDatabaseWrapper, tenant: Tenant, user_id: UUID) -> None:
+    repository.remove_member(connection, tenant.schema_name, user_id)
+    _refuse_last_owner(tenant, user_id)
+    Membership.objects.filter(tenant=tenant, user_id=user_id).delete()
+    announce(connection, user_id)
+
+
+def _refuse_last_owner(tenant: Tenant, user_id: UUID) -> None:
+    # Under the head's lock, so two owners cannot leave at the same time.
+    owners = set(
+        Membership.objects.filter(tenant=tenant, role=Membership.Role.OWNER).values_list(
+            "user_id", flat=True
+        )
+    )
+    if owners == {user_id}:
+        raise LastOwner("A household needs an owner. Make somebody else an owner first.")
