@@ -53,8 +53,7 @@ class Supervisor:
             cluster = self.prepare(listener)
             self.serve(listener, cluster)
         except Problem as problem:
-            self.answer = {"problem": str(problem)}
-            self.accept_all(listener)
+            self.announce(listener, {"problem": str(problem)})
             return 1
         finally:
             # First nobody new, then PostgreSQL: who comes now starts the next supervisor, which
@@ -91,8 +90,7 @@ class Supervisor:
         cluster.make()
         words = self.passwords(cluster)
         self.postmaster = cluster.start(lambda text: self.tell(listener, text))
-        self.answer = self.describe(home, socket_dir, words)
-        self.accept_all(listener)
+        self.announce(listener, self.describe(home, socket_dir, words))
         return cluster
 
     def passwords(self, cluster: Cluster) -> dict[str, str]:
@@ -182,9 +180,13 @@ class Supervisor:
 
     def tell(self, listener: socket.socket, text: str) -> None:
         """Say to everybody who waits how far we are."""
-        self.answer = {"step": text}
+        self.announce(listener, {"step": text})
+
+    def announce(self, listener: socket.socket, answer: dict[str, Any]) -> None:
+        """Tell those who are here, and from now on whoever comes."""
+        self.answer = answer
         for lease in self.leases:
-            self.write(lease, self.answer)
+            self.write(lease, answer)
         self.accept_all(listener)
 
     def write(self, lease: socket.socket, message: dict[str, Any]) -> None:
