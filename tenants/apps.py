@@ -1,7 +1,28 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_delete
 
 
 class TenantsConfig(AppConfig):
     """WHO: people, households, who belongs to which, and the only way into a household's schema."""
 
     name = "tenants"
+
+    def ready(self) -> None:
+        from django.contrib.sessions.models import Session
+
+        # Django's own signal for signing out comes before the session is gone, so whoever
+        # heard it would still find the session valid. This also hears an operator's delete.
+        post_delete.connect(_announce_end_of_session, sender=Session)
+
+
+def _announce_end_of_session(instance: Any, using: str, **kwargs: Any) -> None:
+    from django.contrib.auth import SESSION_KEY
+    from django.db import connections
+
+    from tenants.access import announce
+
+    user_id = instance.get_decoded().get(SESSION_KEY)
+    if user_id is not None:
+        announce(connections[using], user_id)

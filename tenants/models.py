@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.functions import Cast, Concat, Lower, Replace
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
+from tenants.access import announce
 from tenants.names import schema_name
 
 
@@ -98,6 +99,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = UserManager.normalize_email(self.email)
         super().save(*args, **kwargs)
+        written = kwargs.get("update_fields")
+        if written is None or {"password", "is_active"} & set(written):
+            announce(connections[DEFAULT_DB_ALIAS], self.id)
 
 
 class Tenant(TenantMixin):
