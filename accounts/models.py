@@ -1,0 +1,102 @@
+"""WHAT a household keeps: accounts and their groups. How they travel: `entities.py`.
+
+Defaults stand in the database too, so that an INSERT typed in psql need not name them.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from localflavor.generic.models import IBANField
+
+from syncapp.models import SyncedModel
+
+# 15 digits before and 4 after the point.
+AMOUNT_DIGITS = {"max_digits": 19, "decimal_places": 4}
+AMOUNT_LIMIT = Decimal(10) ** 15
+IMAGE_MAX_BYTES = 100 * 1024 * 4 // 3 + 64  # 100 KiB in base64, and the data URL's head
+
+
+class ImageField(models.TextField):
+    """A PNG, JPEG or WebP as a data URL; "" for none."""
+
+    sync_kind = "image"
+
+
+class IbanField(IBANField):
+    """An IBAN in upper case without blanks; "" for none."""
+
+    sync_kind = "iban"
+
+
+class AccountType(models.TextChoices):
+    GIRO = "giro", _("Current account")
+    TAGESGELD = "tagesgeld", _("Instant access savings")
+    FESTGELD = "festgeld", _("Fixed deposit")
+    SPAR = "spar", _("Savings account")
+    KREDITKARTE = "kreditkarte", _("Credit card")
+    DEPOT = "depot", _("Securities account")
+    BAUSPAR = "bauspar", _("Building society savings")
+    DARLEHEN = "darlehen", _("Loan")
+    GESCHAEFT = "geschaeft", _("Business account")
+    GEMEINSCHAFT = "gemeinschaft", _("Joint account")
+    FREMDWAEHRUNG = "fremdwaehrung", _("Foreign currency account")
+    VIRTUELL = "virtuell", _("Virtual account")
+    BAR = "bar", _("Cash")
+    SONSTIGES = "sonstiges", _("Other")
+
+
+def _is_amount(name: str) -> models.CheckConstraint:
+    # PostgreSQL takes NaN for numeric and sorts it above every number.
+    return models.CheckConstraint(
+        condition=models.Q(**{f"{name}__lt": AMOUNT_LIMIT, f"{name}__gt": -AMOUNT_LIMIT}),
+        name=f"account_{name}_is_amount",
+    )
+
+
+class AccountGroup(SyncedModel):
+    """A heading under which accounts are shown."""
+
+    name = models.CharField(max_length=120)
+    sort_order = models.IntegerField(default=0, db_default=0)
+    image = ImageField(default="", db_default="", blank=True, max_length=IMAGE_MAX_BYTES)
+
+    class Meta(SyncedModel.Meta):
+        db_table = "account_group"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Account(SyncedModel):
+    """One account. Its group is a reference as a value: it may be missing or deleted."""
+
+    name = models.CharField(max_length=120)
+    description = models.CharField(max_length=500, default="", db_default="", blank=True)
+    note = models.TextField(max_length=4000, default="", db_default="", blank=True)
+    account_type = models.CharField(
+        max_length=20,
+        choices=AccountType.choices,
+        default=AccountType.GIRO,
+        db_default=AccountType.GIRO,
+    )
+    is_active = models.BooleanField(default=True, db_default=True)
+    is_offline_budget = models.BooleanField(default=False, db_default=False)
+    account_group = models.ForeignKey(
+        AccountGroup, null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False
+    )
+    sort_order = models.IntegerField(default=0, db_default=0)
+    iban = IbanField(default="", db_default="", blank=True)
+    balance = models.DecimalField(default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS)
+    credit_limit = models.DecimalField(default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS)
+    offset = models.DecimalField(default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS)
+    image = ImageField(default="", db_default="", blank=True, max_length=IMAGE_MAX_BYTES)
+
+    class Meta(SyncedModel.Meta):
+        db_table = "account"
+        constraints = [_is_amount("balance"), _is_amount("credit_limit"), _is_amount("offset")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,70 @@
+"""System checks: what a developer must know before a device does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import Error, register
+from django.db import models
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import CreateModel
+from django.db.migrations.operations.base import Operation
+
+from .models import SyncedModel
+from .operations import SyncTable
+from .registry import tables
+
+
+@register()
+def synced_models_are_complete(app_configs: Any, **kwargs: Any) -> list[Error]:
+    """Every synced model is registered and has its triggers; no constraint can bite late."""
+    errors = []
+    registered = {table.model for table in tables().values()}
+    created = _named_by(CreateModel)
+    watched = _named_by(SyncTable)
+    for model in apps.get_models():
+        if not issubclass(model, SyncedModel):
+            continue
+        if model not in registered:
+            errors.append(
+                Error(
+                    f"{model.__name__} is a SyncedModel, but no device hears of it.",
+                    hint=f"Say sync({model.__name__}) in the app's entities.py.",
+                    id="syncapp.E001",
+                )
+            )
+        # Not before its table is in a migration: makemigrations must be able to run.
+        key = (model._meta.app_label, model._meta.model_name)
+        if key in created and key not in watched:
+            errors.append(
+                Error(
+                    f"Writes to {model.__name__} would not be noticed: it has no triggers.",
+                    hint=f'Add SyncTable("{model.__name__}") to the migration that creates it.',
+                    id="syncapp.E002",
+                )
+            )
+        for field in model._meta.concrete_fields:
+            if field.is_relation and not _is_value(field):
+                errors.append(
+                    Error(
+                        f"{model.__name__}.{field.name} must be a reference as a value.",
+                        hint="on_delete=models.DO_NOTHING, db_constraint=False",
+                        id="syncapp.E003",
+                    )
+                )
+    return errors
+
+
+def _named_by(kind: type[Operation]) -> set[tuple[str, str]]:
+    """The models, as (app label, lower-case name), that operations of this kind name."""
+    return {
+        (app_label, (getattr(operation, "model_name", None) or operation.name).lower())
+        for (app_label, _), migration in MigrationLoader(None).disk_migrations.items()
+        for operation in migration.operations
+        if isinstance(operation, kind)
+    }
+
+
+def _is_value(field: models.ForeignKey) -> bool:
+    return not field.db_constraint and field.remote_field.on_delete is models.DO_NOTHING

@@ -1,0 +1,114 @@
+-- The engine's statements on a household's own tables. Each names its schema, so that no
+-- search path can lead it astray. {schema} is composed as an identifier, all else is bound.
+
+-- name: lock_head
+-- A statement of its own: one that locks and reads rows at once would read them in the
+-- snapshot from before the wait.
+SELECT epoch, seq, fingerprint, stamp, horizon, compactions, compacted_seq
+FROM {schema}.sync_head FOR UPDATE
+
+-- name: read_head
+SELECT epoch, seq, fingerprint, stamp, horizon, compactions, compacted_seq
+FROM {schema}.sync_head
+
+-- name: fingerprint_of
+SELECT fingerprint FROM {schema}.sync_transaction WHERE seq = %(seq)s
+
+-- name: visitor
+-- The device and the member who speaks, in one round trip; either may be missing.
+SELECT
+    (SELECT to_jsonb(d) FROM {schema}.sync_device d WHERE d.id = %(device)s::uuid),
+    (SELECT m.role FROM {schema}.sync_member m WHERE m.user_id = %(user)s::uuid)
+
+-- name: fates
+SELECT key, number, stamp, result FROM {schema}.sync_fate
+WHERE device_id = %(device)s::uuid AND key = ANY(%(keys)s)
+
+-- name: owners_of
+SELECT id::text, user_id::text, name, node, former_nodes FROM {schema}.sync_device
+WHERE node = ANY(%(nodes)s) OR former_nodes ?| %(nodes)s
+
+-- name: new_conflicts
+SELECT id::text FROM {schema}.sync_conflict WHERE id = ANY(%(ids)s::uuid[])
+
+-- name: writer
+SELECT set_config('finwise.writer', %(writer)s, true)
+
+-- name: write_head
+UPDATE {schema}.sync_head SET
+    epoch = %(epoch)s, seq = %(seq)s, fingerprint = %(fingerprint)s, stamp = %(stamp)s,
+    horizon = %(horizon)s, compactions = %(compactions)s, compacted_seq = %(compacted_seq)s
+
+-- name: write_transaction
+INSERT INTO {schema}.sync_transaction (seq, fingerprint, device_id, at_ms)
+VALUES (%(seq)s, %(fingerprint)s, %(device)s, %(at_ms)s)
+
+-- name: write_conflicts
+INSERT INTO {schema}.sync_conflict
+SELECT c.* FROM jsonb_populate_recordset(NULL::{schema}.sync_conflict, %(conflicts)s::jsonb) c
+ON CONFLICT (id) DO NOTHING
+
+-- name: write_device
+INSERT INTO {schema}.sync_device AS d
+SELECT r.* FROM jsonb_populate_record(NULL::{schema}.sync_device, %(device)s::jsonb) r
+ON CONFLICT (id) DO UPDATE SET
+    user_id = excluded.user_id, node = excluded.node, former_nodes = excluded.former_nodes,
+    name = excluded.name, app = excluded.app, last_number = excluded.last_number,
+    acknowledged = excluded.acknowledged, read_seq = excluded.read_seq,
+    last_seen_ms = excluded.last_seen_ms, reset = excluded.reset,
+    is_healing = excluded.is_healing, is_revoked = excluded.is_revoked,
+    pending = excluded.pending, oldest_pending_ms = excluded.oldest_pending_ms,
+    refused = excluded.refused, parked = excluded.parked,
+    clock_offset_ms = excluded.clock_offset_ms
+
+-- name: write_fates
+INSERT INTO {schema}.sync_fate (device_id, key, number, stamp, result, at_ms)
+SELECT %(device)s::uuid, f.key, f.number, f.stamp, f.result, %(at_ms)s
+FROM unnest(%(keys)s::text[], %(numbers)s::bigint[], %(stamps)s::text[], %(results)s::text[])
+    AS f (key, number, stamp, result)
+
+-- name: prune_fates
+DELETE FROM {schema}.sync_fate
+WHERE device_id = %(device)s::uuid AND number BETWEEN 1 AND %(acknowledged)s
+
+-- name: count_devices
+SELECT count(*) FROM {schema}.sync_device
+
+-- name: forget_stalest_device
+WITH stalest AS (
+    DELETE FROM {schema}.sync_device WHERE id = (
+        SELECT id FROM {schema}.sync_device ORDER BY last_seen_ms LIMIT 1
+    ) RETURNING id
+)
+DELETE FROM {schema}.sync_fate WHERE device_id IN (SELECT id FROM stalest)
+
+-- name: least_read_seq
+-- A device that still has to heal the server holds everything back, as if it had read nothing.
+SELECT min(CASE WHEN is_healing THEN 0 ELSE read_seq END) FROM {schema}.sync_device
+WHERE last_seen_ms >= %(since_ms)s AND NOT is_revoked
+
+-- name: prune_transactions
+DELETE FROM {schema}.sync_transaction WHERE at_ms < %(before_ms)s
+
+-- name: prune_conflicts
+DELETE FROM {schema}.sync_conflict WHERE at_ms < %(before_ms)s
+
+-- name: prune_old_fates
+DELETE FROM {schema}.sync_fate WHERE at_ms < %(before_ms)s
+
+-- name: seed_head
+-- Seq 0 has a fingerprint too: a device that has read an empty household holds an anchor.
+WITH head AS (
+    INSERT INTO {schema}.sync_head (id, epoch, seq, fingerprint, stamp, horizon, compactions, compacted_seq)
+    VALUES (1, %(epoch)s, 0, %(fingerprint)s, '', '', 0, 0)
+    ON CONFLICT (id) DO NOTHING RETURNING seq, fingerprint
+)
+INSERT INTO {schema}.sync_transaction (seq, fingerprint, device_id, at_ms)
+SELECT seq, fingerprint, NULL, %(at_ms)s FROM head
+
+-- name: write_member
+INSERT INTO {schema}.sync_member (user_id, role) VALUES (%(user)s::uuid, %(role)s)
+ON CONFLICT (user_id) DO UPDATE SET role = excluded.role
+
+-- name: remove_member
+DELETE FROM {schema}.sync_member WHERE user_id = %(user)s::uuid

@@ -1,0 +1,41 @@
+-- The engine's statements on one synced table, composed once for each model (columns) and
+-- schema. {columns} and the like are identifiers that the registry took from the model.
+
+-- name: rows
+SELECT id::text, {body}, sync_stamps::text FROM {schema}.{table} WHERE id = ANY(%(ids)s::uuid[])
+
+-- name: arm
+-- One table's share of a page, in reading order; {n} tells the arms' parameters apart.
+(SELECT sync_seq AS seq, {entity} AS entity, id::text AS id, {body} AS body,
+        {stamps} AS stamps
+ FROM {schema}.{table}
+ WHERE (sync_seq, id) > (%(seq_{n})s, %(id_{n})s::uuid)
+ ORDER BY sync_seq, id LIMIT %(limit)s + 1)
+
+-- name: page
+-- At least one row, at most `limit`, and no more than `bytes` before the last one; `found`
+-- tells whether there are more.
+SELECT seq, entity, id, body, stamps, found FROM (
+    SELECT p.*, count(*) OVER () AS found,
+        sum(octet_length(body)) OVER reading - octet_length(body) AS before
+    FROM ({arms}) p
+    WINDOW reading AS (
+        ORDER BY seq, entity COLLATE "C", id COLLATE "C" ROWS UNBOUNDED PRECEDING)
+) q
+WHERE before < %(bytes)s
+ORDER BY seq, entity COLLATE "C", id COLLATE "C" LIMIT %(limit)s
+
+-- name: upsert
+INSERT INTO {schema}.{table} ({columns}, sync_exists, sync_stamps, sync_seq)
+SELECT {columns}, sync_exists, sync_stamps, %(seq)s
+FROM jsonb_to_recordset(%(rows)s::jsonb)
+    AS r ({typed_columns}, sync_exists boolean, sync_stamps jsonb)
+ON CONFLICT (id) DO UPDATE SET {assignments},
+    sync_exists = excluded.sync_exists, sync_stamps = excluded.sync_stamps,
+    sync_seq = excluded.sync_seq
+
+-- name: compact
+DELETE FROM {schema}.{table}
+WHERE NOT sync_exists AND sync_seq <= %(up_to_seq)s
+  AND (SELECT max(s.value COLLATE "C") FROM jsonb_each_text(sync_stamps) s) < %(before)s
+RETURNING (SELECT max(s.value COLLATE "C") FROM jsonb_each_text(sync_stamps) s), sync_seq
