@@ -56,8 +56,6 @@ def django_db_modify_db_settings(
     from finwise.configuration import database
 
     target = connections["default"].settings_dict
-    target.update(
-        {key: value for key, value in database(database_url, pooled=False).items() if key != "TEST"}
-    )
+    target.update(database(database_url))
     target["TEST"]["NAME"] = free_database_name
     assert settings.DATABASES["default"] is target

@@ -72,7 +72,7 @@ def local_secret_key(state_dir: Path) -> str:
     return path.read_text()
 
 
-def database(url: str, *, pooled: bool) -> dict[str, Any]:
+def database(url: str) -> dict[str, Any]:
     """Return Django's settings for the database that `url` names.
 
     An empty url leaves a database that cannot be reached: manage.py and script/server fill in the
@@ -94,8 +94,6 @@ def database(url: str, *, pooled: bool) -> dict[str, Any]:
         if part
     )
     options.setdefault("connect_timeout", 5)
-    if pooled:
-        options["pool"] = {"min_size": 2, "max_size": POOL_SIZE, "timeout": 10}
     return {
         **found,
         "ENGINE": "django_tenants.postgresql_backend",
@@ -103,9 +101,18 @@ def database(url: str, *, pooled: bool) -> dict[str, Any]:
         "PORT": port,
         "OPTIONS": options,
         "CONN_MAX_AGE": 0,
-        # A connection that PostgreSQL closed meanwhile is replaced before it is used.
-        "CONN_HEALTH_CHECKS": pooled,
     }
+
+
+def keep_connections(target: dict[str, Any]) -> None:
+    """Make `target`, Django's settings of one database, keep its connections in a pool.
+
+    For processes that serve, before they open the first connection. Commands do without: a pool
+    has threads, and they fork.
+    """
+    target["OPTIONS"]["pool"] = {"min_size": 2, "max_size": POOL_SIZE, "timeout": 10}
+    # A connection that PostgreSQL closed meanwhile is replaced before it is used.
+    target["CONN_HEALTH_CHECKS"] = True
 
 
 def channel_layers(redis_url: str) -> dict[str, dict[str, Any]]:

@@ -89,11 +89,7 @@ TEMPLATES = [
 
 # --- Data ---------------------------------------------------------------------------------
 
-# Only a process that serves keeps connections: a pool has threads, and commands fork.
-IS_SERVING = env.bool("FINWISE_SERVING", False)
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": database(env.str("DATABASE_URL", ""), pooled=IS_SERVING)
-}
+DATABASES: dict[str, dict[str, Any]] = {"default": database(env.str("DATABASE_URL", ""))}
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -101,6 +97,9 @@ TENANT_MODEL = "tenants.Tenant"
 TENANT_DOMAIN_MODEL = "tenants.Domain"
 # A connection whose search path is right is not told again. tenants/context.py relies on it.
 TENANT_LIMIT_SET_CALLS = True
+# Households that a person may have made by devices; the operator is not limited.
+TENANT_CREATIONS_PER_DAY = env.int("FINWISE_HOUSEHOLDS_PER_DAY", 20)
+TENANT_NEEDS_VERIFIED_EMAIL = IS_PRODUCTION
 
 CHANNEL_LAYERS = channel_layers(env.str("REDIS_URL", ""))
 
@@ -127,7 +126,10 @@ CSRF_COOKIE_SAMESITE = "Lax"
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+# Pages of these origins may post forms and open sockets too, besides the site's own.
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
+# Whether X-Forwarded-* can be believed: a proxy of the operator's sets them, and nobody else can.
+IS_BEHIND_PROXY = env.bool("FINWISE_BEHIND_PROXY", False)
 if IS_PRODUCTION:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
@@ -135,22 +137,19 @@ if IS_PRODUCTION:
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
-    # Trusted only where the operator says that a proxy of his sets it, and nobody else can.
-    if env.bool("FINWISE_BEHIND_PROXY", False):
+    if IS_BEHIND_PROXY:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- Languages, files, log ----------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("de", "Deutsch"), ("en", "English")]
-LOCALE_PATHS = [ROOT / "finwise" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = ROOT / "staticfiles"
-STATICFILES_DIRS = [ROOT / "finwise" / "static"]
 # Without a collectstatic the files are served from where they lie.
 SERVESTATIC_USE_FINDERS = not IS_PRODUCTION
 STORAGES = {

@@ -1,14 +1,17 @@
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-
-def alive(request: HttpRequest) -> HttpResponse:
-    """This process answers. Says nothing about the database."""
-    return HttpResponse("ok\n", content_type="text/plain")
-
+from finwise import pages
 
 urlpatterns = [
+    path("", pages.home, name="home"),
+    path(
+        "sign-in/",
+        LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True),
+        name="sign-in",
+    ),
+    path("sign-out/", LogoutView.as_view(), name="sign-out"),  # takes POST only
+    path("health/live", pages.alive, name="alive"),
     path("admin/", admin.site.urls),
-    path("health/live", alive),
 ]

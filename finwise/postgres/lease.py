@@ -142,6 +142,15 @@ class Lease:
 _held: dict[Path, Lease] = {}
 
 
+def hold(state_dir: Path, *, durable: bool = True, tell: Callable[[str], None] = silent) -> Lease:
+    """Take this process's lease on the PostgreSQL of `state_dir`, until its end."""
+    held = _held.get(state_dir)
+    if held is None:
+        held = _held[state_dir] = Lease(state_dir, durable=durable, tell=tell)
+        atexit.register(held.release)
+    return held
+
+
 def ensure_running(
     state_dir: Path, *, durable: bool = True, tell: Callable[[str], None] = silent
 ) -> str:
@@ -153,11 +162,7 @@ def ensure_running(
 
     Raises Problem with what a person can do about it.
     """
-    held = _held.get(state_dir)
-    if held is None:
-        held = _held[state_dir] = Lease(state_dir, durable=durable, tell=tell)
-        atexit.register(held.release)
-    return held.url
+    return hold(state_dir, durable=durable, tell=tell).url
 
 
 @contextlib.contextmanager
