@@ -1,0 +1,73 @@
+"""Real households on the test database. What a test makes is taken away again, so the
+template's text and everybody else's rows stay."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+from django.db import connections
+
+from tenants import template
+from tenants.context import in_tenant
+from tenants.models import Tenant, User
+from tenants.provisioning import delete_household, provision
+
+
+@pytest.fixture(scope="session")
+def ready_database(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
+    """The test database, with a current template, open to every thread."""
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        assert template.prepare() is None
+        yield
+        connections.close_all()
+
+
+@pytest.fixture
+def database(ready_database: None) -> Iterator[None]:
+    """The database; what the test left in `public` is removed afterwards."""
+    before = set(User.objects.values_list("pk", flat=True))
+    yield
+    for tenant in Tenant.objects.exclude(status=Tenant.Status.DELETED):
+        delete_household(tenant.pk)
+    Tenant.objects.all().delete()
+    User.objects.exclude(pk__in=before).delete()
+
+
+@pytest.fixture
+def new_person(database: None) -> Callable[..., User]:
+    def make(name: str = "anna", **fields: object) -> User:
+        address = f"{name}-{uuid.uuid4().hex[:8]}@example.org"
+        return User.objects.create_user(address, "correct horse", email_verified=True, **fields)
+
+    return make
+
+
+@pytest.fixture
+def anna(new_person: Callable[..., User]) -> User:
+    return new_person("anna")
+
+
+@pytest.fixture
+def new_household(anna: User) -> Callable[..., UUID]:
+    """Makes a household of Anna's with an extra table `probe` that names its schema."""
+
+    def make(name: str = "Home", owner: User = anna) -> UUID:
+        tenant = provision(uuid.uuid4(), name, owner.id, by_operator=True)
+        with in_tenant(tenant.pk) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {tenant.schema_name}.probe (schema text, note text)")
+        return tenant.pk
+
+    return make
+
+
+@pytest.fixture
+def home(new_household: Callable[..., UUID]) -> UUID:
+    return new_household("Home")
+
+
+@pytest.fixture
+def other_home(new_household: Callable[..., UUID]) -> UUID:
+    return new_household("Other home")
