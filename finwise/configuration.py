@@ -175,8 +175,11 @@ def logging_for(level: str, *, as_json: bool) -> None:
             "loggers": {
                 # One line per request is noise beside the sync traffic.
                 "uvicorn.access": {"level": "WARNING"},
+                "uvicorn.error": {"level": "WARNING"},
                 "daphne.http_protocol": {"level": "WARNING"},
                 "asyncio": {"level": "WARNING"},
+                # Robots try every name; they get their 400 without a traceback in our log.
+                "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "psycopg.pool": {"level": "ERROR"},
             },
         }

@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import TextIO
 
 from finwise import places
+from finwise.postgres.lease import hold, release_all
 from finwise.problem import Problem
 
 
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
-    # An orderly end for `kill`, too. uvicorn puts this back when it is done.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # `kill` ends us in order, too. While serving, uvicorn does the same for both.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(options)
     except Problem as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        pass
+        release_all()
+        say("\nStopped. Start again at any time.")
     return 0
 
 
@@ -60,7 +62,6 @@ def run(options: argparse.Namespace) -> None:
         check_redis()
         welcome(state_dir, options, time.monotonic() - began_s)
         serve(listener)
-        say("Stopped.")
 
 
 def only_server(state_dir: Path, options: argparse.Namespace) -> TextIO:
@@ -123,8 +124,6 @@ def own_addresses() -> set[str]:
 
 
 def start_database(state_dir: Path) -> None:
-    from finwise.postgres.lease import hold
-
     lease = hold(state_dir, tell=say)
     lease.keep()
     for note in lease.notes:

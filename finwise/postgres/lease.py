@@ -147,8 +147,14 @@ def hold(state_dir: Path, *, durable: bool = True, tell: Callable[[str], None] =
     held = _held.get(state_dir)
     if held is None:
         held = _held[state_dir] = Lease(state_dir, durable=durable, tell=tell)
-        atexit.register(held.release)
     return held
+
+
+@atexit.register
+def release_all() -> None:
+    """Give back what `hold` took, and wait for the end of what nobody else uses."""
+    while _held:
+        _held.popitem()[1].release()
 
 
 def ensure_running(
