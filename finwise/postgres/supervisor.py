@@ -137,7 +137,7 @@ class Supervisor:
                         return
                 else:
                     key.fileobj.recv(4096)
-            if self.postmaster is None or self.postmaster.has_ended:
+            if self.postmaster is None or not self.postmaster.is_alive:
                 time.sleep(pause_s)
                 pause_s = min(RESTART_PAUSE_MAX_S, pause_s * 2 + 0.1)
                 self.bring_back(cluster)

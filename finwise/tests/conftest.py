@@ -1,0 +1,24 @@
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def state_dir() -> Iterator[Path]:
+    yield from enterable_folder()
+
+
+@pytest.fixture
+def fresh_state_dir() -> Iterator[Path]:
+    yield from enterable_folder()
+
+
+def enterable_folder() -> Iterator[Path]:
+    """A state directory that PostgreSQL's account may enter, unlike pytest's own folders."""
+    folder = Path(tempfile.mkdtemp(prefix="finwise-"))
+    folder.chmod(0o755)
+    yield folder / "var"
+    shutil.rmtree(folder)
