@@ -9,8 +9,25 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from finwise import places
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cheap tests first: most mistakes then show within seconds."""
+    items.sort(key=cost)
+
+
+def cost(item: pytest.Item) -> int:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("slow"):
+        return 4
+    if "/simulation/" in item.path.as_posix():
+        return 3
+    if "transactional_db" in fixtures or "/socket/" in item.path.as_posix():
+        return 2
+    return 1 if fixtures & {"db", "database_url"} else 0
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +76,25 @@ def django_db_modify_db_settings(
     target.update(database(database_url))
     target["TEST"]["NAME"] = free_database_name
     assert settings.DATABASES["default"] is target
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+    django_db_modify_db_settings: None,
+) -> Iterator[None]:
+    """Overrides pytest-django's, which makes a database only for tests with its own marks.
+
+    Those marks roll back or flush; our households commit on other threads and clean up
+    after themselves (syncapp/tests/conftest.py, tenants/tests/conftest.py).
+    """
+    from django.test.utils import setup_databases, teardown_databases
+
+    verbosity = request.config.option.verbose
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity, interactive=False, aliases={"default"})
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity)

@@ -36,29 +36,23 @@ class SyncTable(Operation):
         """Triggers are not part of the model state."""
 
     def database_forwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: Any,
-        to_state: Any,
+        self, app_label: str, schema_editor: Editor, from_state: Any, to_state: Any
     ) -> None:
-        schema_editor.execute(
-            _TRIGGERS.format(table=self._table(schema_editor, to_state, app_label))
-        )
+        if table := self._table(schema_editor, to_state, app_label):
+            schema_editor.execute(_TRIGGERS.format(table=table))
 
     def database_backwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: Any,
-        to_state: Any,
+        self, app_label: str, schema_editor: Editor, from_state: Any, to_state: Any
     ) -> None:
-        table = self._table(schema_editor, from_state, app_label)
-        for name in TRIGGER_NAMES:
-            schema_editor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+        if table := self._table(schema_editor, from_state, app_label):
+            for name in TRIGGER_NAMES:
+                schema_editor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
 
-    def _table(self, schema_editor: Editor, state: Any, app_label: str) -> str:
+    def _table(self, schema_editor: Editor, state: Any, app_label: str) -> str | None:
+        """The quoted table, or None in a schema that does not have it (public)."""
         model = state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return None
         return schema_editor.quote_name(model._meta.db_table)
 
     def describe(self) -> str:

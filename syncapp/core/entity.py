@@ -148,12 +148,12 @@ def _text(spec: Field, value: Any) -> str:
         raise Refused("type", "This field takes text.", spec.name)
     if "\x00" in value or _SURROGATE.search(value):
         raise Refused("text", "This text holds a character that cannot be stored.", spec.name)
-    value = unicodedata.normalize("NFC", value)
-    if spec.max_length is not None and len(value) > spec.max_length:
+    text = unicodedata.normalize("NFC", value)
+    if spec.max_length is not None and len(text) > spec.max_length:
         raise Refused("too_long", f"At most {spec.max_length} characters.", spec.name)
-    if spec.is_required and not value.strip():
+    if spec.is_required and not text.strip():
         raise Refused("required", "This field may not be empty.", spec.name)
-    return value
+    return text
 
 
 def _bool(spec: Field, value: Any) -> bool:

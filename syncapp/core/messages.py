@@ -264,20 +264,10 @@ class Error(_Down, tag="error"):
     retry_after_ms: int = 0
 
 
-DownFrame = (
-    Welcome
-    | Provisioning
-    | Changes
-    | Ack
-    | News
-    | SyncRequest
-    | Pong
-    | Status
-    | Error
-)
+DownFrame = Welcome | Provisioning | Changes | Ack | News | SyncRequest | Pong | Status | Error
 
-_up_decoder = msgspec.json.Decoder(UpFrame)
-_down_decoder = msgspec.json.Decoder(DownFrame)
+_up_decoder: msgspec.json.Decoder[UpFrame] = msgspec.json.Decoder(UpFrame)
+_down_decoder: msgspec.json.Decoder[DownFrame] = msgspec.json.Decoder(DownFrame)
 _encoder = msgspec.json.Encoder()
 
 FrameType = Annotated[str, Meta(max_length=40)]
