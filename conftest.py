@@ -27,7 +27,7 @@ def cost(item: pytest.Item) -> int:
         return 3
     if "transactional_db" in fixtures or "/socket/" in item.path.as_posix():
         return 2
-    return 1 if fixtures & {"db", "database_url"} else 0
+    return 1 if fixtures & {"django_db_setup", "database_url"} else 0
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
+from finwise.problem import Problem
+
 SECRET_KEY_MIN_CHARACTERS = 50
 SECRET_KEY_MIN_DIFFERENT = 10
 
@@ -19,14 +21,18 @@ LOCK_TIMEOUT_MS = 3_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 
 
+class Refusal(Problem, ImproperlyConfigured):
+    """The environment asks for something unsafe or impossible."""
+
+
 def refuse_unsafe(way: str, *, debug: bool, secret_key: str, hosts: list[str]) -> None:
-    """Raise ImproperlyConfigured, with what to do, if a site would start unsafely."""
+    """Raise Refusal, with what to do, if a site would start unsafely."""
     if way not in ("local", "production"):
-        raise ImproperlyConfigured(f"FINWISE_ENV is {way!r}; it has to be local or production.")
+        raise Refusal(f"FINWISE_ENV is {way!r}; it has to be local or production.")
     if way == "local":
         return
     if debug:
-        raise ImproperlyConfigured(
+        raise Refusal(
             "FINWISE_DEBUG shows visitors the inside of the site. Leave it out in production."
         )
     if (
@@ -34,13 +40,13 @@ def refuse_unsafe(way: str, *, debug: bool, secret_key: str, hosts: list[str]) -
         or len(set(secret_key)) < SECRET_KEY_MIN_DIFFERENT
         or secret_key.startswith("django-insecure-")
     ):
-        raise ImproperlyConfigured(
+        raise Refusal(
             "FINWISE_SECRET_KEY is missing or weak. Make one with\n"
             "  python3 -c 'import secrets; print(secrets.token_urlsafe(64))'\n"
             "and keep it: with another one, everybody is signed out."
         )
     if not hosts or any(host in ("*", "") for host in hosts):
-        raise ImproperlyConfigured(
+        raise Refusal(
             "FINWISE_HOSTS has to name the site's hosts, such as finwise.example.org, separated "
             "by commas, and not '*'."
         )
@@ -54,7 +60,7 @@ def local_secret_key(state_dir: Path) -> str:
     except FileNotFoundError:
         pass
     except PermissionError as error:
-        raise ImproperlyConfigured(
+        raise Refusal(
             f"{path} belongs to another user. Run this as that user, or choose another folder: "
             "FINWISE_STATE_DIR=/some/folder"
         ) from error

@@ -135,12 +135,8 @@ def prepare_tables() -> None:
     """Bring every table up to date: what all share, the template, each household."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finwise.settings")
     import django
-    from django.core.exceptions import ImproperlyConfigured
 
-    try:
-        django.setup()
-    except ImproperlyConfigured as error:
-        raise Problem(str(error)) from error
+    django.setup()
     from django.core.management import CommandError, call_command
     from django.db import OperationalError, connection
     from django.db.migrations.executor import MigrationExecutor
