@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from tenants import template
 from tenants.context import in_tenant
@@ -28,19 +28,23 @@ def ready_database(django_db_setup: None, django_db_blocker: object) -> Iterator
 @pytest.fixture
 def database(ready_database: None) -> Iterator[None]:
     """The database; what the test left in `public` is removed afterwards."""
-    before = set(User.objects.values_list("pk", flat=True))
+    people = set(User.objects.values_list("pk", flat=True))
+    households = set(Tenant.objects.values_list("pk", flat=True))
     yield
-    for tenant in Tenant.objects.exclude(status=Tenant.Status.DELETED):
+    made = Tenant.objects.exclude(pk__in=households)
+    for tenant in made.exclude(status=Tenant.Status.DELETED):
         delete_household(tenant.pk)
-    Tenant.objects.all().delete()
-    User.objects.exclude(pk__in=before).delete()
+    made.delete()
+    User.objects.exclude(pk__in=people).delete()
 
 
 @pytest.fixture
 def new_person(database: None) -> Callable[..., User]:
     def make(name: str = "anna", **fields: object) -> User:
         address = f"{name}-{uuid.uuid4().hex[:8]}@example.org"
-        return User.objects.create_user(address, "correct horse", email_verified=True, **fields)
+        # Hashing a password takes a quarter of a second, and few tests sign in with one.
+        password = fields.pop("password", None)
+        return User.objects.create_user(address, password, email_verified=True, **fields)
 
     return make
 
@@ -71,3 +75,16 @@ def home(new_household: Callable[..., UUID]) -> UUID:
 @pytest.fixture
 def other_home(new_household: Callable[..., UUID]) -> UUID:
     return new_household("Other home")
+
+
+@pytest.fixture
+def pooled(database: None) -> Iterator[None]:
+    """The default connection takes its sessions from a pool, as in a process that serves."""
+    connection.close()
+    options = connections.databases["default"]["OPTIONS"]
+    options["pool"] = {"min_size": 3, "max_size": 12, "timeout": 2, "reconnect_timeout": 1}
+    connection.pool.open(wait=True)
+    yield
+    connection.close()
+    connection.close_pool()
+    del options["pool"]

@@ -34,19 +34,6 @@ def bystander(database: None) -> Iterator[psycopg.Connection]:
         yield session
 
 
-@pytest.fixture
-def pooled(database: None) -> Iterator[None]:
-    """The default connection takes its sessions from a pool, as in a process that serves."""
-    connection.close()
-    options = connections.databases["default"]["OPTIONS"]
-    options["pool"] = {"min_size": 3, "max_size": 3, "timeout": 2, "reconnect_timeout": 1}
-    connection.pool.open(wait=True)
-    yield
-    connection.close()
-    connection.close_pool()
-    del options["pool"]
-
-
 def end_other_sessions(session: psycopg.Connection) -> int:
     """End every session on the test database but the caller's; return how many."""
     ended = session.execute(
