@@ -34,6 +34,7 @@ class Lease:
         self.durable = durable
         self.tell = tell
         self.released = False
+        self.keeper: threading.Thread | None = None
         self.connection, self.answer = self._acquire()
 
     @property
@@ -54,24 +55,20 @@ class Lease:
     def release(self) -> None:
         """Give the lease back; returns when PostgreSQL has stopped, if it was the last one."""
         self.released = True
-        with contextlib.suppress(OSError):
-            self.connection.settimeout(STOP_TIMEOUT_S)
-            self.connection.sendall(b"bye\n")
-            while self.connection.recv(4096):
-                pass
-        self.connection.close()
+        say_goodbye(self.connection)
+        if self.keeper:
+            self.keeper.join(STOP_TIMEOUT_S)
 
     def keep(self) -> None:
         """Renew the lease in the background if the supervisor dies, which stops PostgreSQL."""
-        threading.Thread(target=self._renew_for_ever, name="database lease", daemon=True).start()
+        self.keeper = threading.Thread(target=self._renew, name="database lease", daemon=True)
+        self.keeper.start()
 
-    def _renew_for_ever(self) -> None:
+    def _renew(self) -> None:
         while not self.released:
-            try:
+            with contextlib.suppress(OSError):
                 if self.connection.recv(4096):
                     continue
-            except OSError:
-                pass
             if self.released:
                 return
             try:
@@ -79,6 +76,9 @@ class Lease:
             except Problem as problem:
                 print(problem, file=sys.stderr, flush=True)
                 time.sleep(1)
+                continue
+            if self.released:  # meanwhile, and it could not know of this connection
+                say_goodbye(self.connection)
 
     def _acquire(self) -> tuple[socket.socket, dict[str, Any]]:
         self.place.make()
@@ -137,6 +137,16 @@ class Lease:
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
+
+
+def say_goodbye(connection: socket.socket) -> None:
+    """Returns when the other side has closed, which the last one's does after PostgreSQL."""
+    with contextlib.suppress(OSError):
+        connection.settimeout(STOP_TIMEOUT_S)
+        connection.sendall(b"bye\n")
+        while connection.recv(4096):
+            pass
+    connection.close()
 
 
 _held: dict[Path, Lease] = {}
