@@ -21,7 +21,8 @@ from finwise.problem import Problem
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     # `kill` ends us in order, too. While serving, uvicorn does the same for both.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.default_int_handler)
     try:
         run(options)
     except Problem as problem:
