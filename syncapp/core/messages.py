@@ -29,14 +29,17 @@ FRAMES_BURST = 200
 NUMBER_MAX = 2**53 - 1  # what JavaScript can count
 
 _UUID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-_PLAIN = r"^[^\x00-\x1f\x7f]*$"
+# No "$" where text may be of any length: in Python it also matches before a final newline.
+_PLAIN = r"^(?![\s\S]*[\x00-\x1f\x7f])"
+_STAMP_OR_NONE = rf"^(?![\s\S])|{STAMP_PATTERN}"
 
 Uuid = Annotated[str, Meta(pattern=_UUID_PATTERN, max_length=36)]
-StampText = Annotated[str, Meta(pattern=STAMP_PATTERN, max_length=35)]
-SeenStamp = Annotated[str, Meta(pattern=f"^$|{STAMP_PATTERN}", max_length=35)]
+StampText = Annotated[str, Meta(pattern=STAMP_PATTERN, max_length=34)]
+SeenStamp = Annotated[str, Meta(pattern=_STAMP_OR_NONE, max_length=34)]
 Node = Annotated[str, Meta(pattern=NODE_PATTERN, max_length=16)]
 Count = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 Number = Annotated[int, Meta(ge=1, le=NUMBER_MAX)]
+Moment = Annotated[int, Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
 Name = Annotated[str, Meta(max_length=40, min_length=1, pattern=_PLAIN)]
 Label = Annotated[str, Meta(max_length=120, pattern=_PLAIN)]
 HouseholdName = Annotated[str, Meta(max_length=120, min_length=1, pattern=_PLAIN)]
@@ -101,7 +104,7 @@ class Hello(_Up, tag="hello"):
     cursor: CursorText | None = None
     pending: Count = 0
     acknowledged: Count = 0
-    clock_ms: int = 0
+    clock_ms: Moment = 0
     household: Household | None = None
     reset: ResetReason | None = None
 
@@ -136,7 +139,7 @@ class Ping(_Up, tag="ping"):
     refused: Count = 0
     parked: Count = 0
     cursor: CursorText | None = None
-    clock_ms: int = 0
+    clock_ms: Moment = 0
 
 
 class Report(_Up, tag="report"):
@@ -302,7 +305,7 @@ def text_to_up(text: str | bytes | None) -> UpFrame:
     """
     if not isinstance(text, str):
         raise HostileFrame("Frames are JSON text.")
-    if len(text) > FRAME_MAX_BYTES:
+    if _is_too_large(text):
         raise TooLarge()
     try:
         frame = _up_decoder.decode(text)
@@ -321,6 +324,12 @@ def text_to_up(text: str | bytes | None) -> UpFrame:
         if any(isinstance(value, dict | list) for value in row.fields.values()):
             _check_nesting(row.fields, 3)
     return frame
+
+
+def _is_too_large(text: str) -> bool:
+    if len(text) > FRAME_MAX_BYTES // 4 and not text.isascii():
+        return len(text.encode("utf-8", "surrogatepass")) > FRAME_MAX_BYTES
+    return len(text) > FRAME_MAX_BYTES
 
 
 def _check_nesting(value: Any, depth: int) -> None:
