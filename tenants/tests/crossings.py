@@ -1,17 +1,12 @@
 """Households hammered through one process: does any statement ever run in the wrong one?
 
-A small run is a test. A run of any size, on two households of its own that are deleted
-afterwards, in the database of the settings:
-
-    python -m tenants.tests.crossings --operations 100000
+A small run is a test; `manage.py check_isolation --operations 100000` is one of any size.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
-import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -222,29 +217,3 @@ def two_households() -> Iterator[list[UUID]]:
         for tenant_id in tenants:
             delete_household(tenant_id)
         owner.delete()
-
-
-def main() -> int:
-    import django
-    from django.conf import settings
-    from tqdm import tqdm
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--operations", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    asked = parser.parse_args()
-    django.setup()
-    # As in a process that serves: sessions go from household to household, too.
-    settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 12}
-    with two_households() as tenants, tqdm(total=asked.operations, disable=None) as bar:
-        print(f"seed {asked.seed}", file=sys.stderr)
-        outcomes = asyncio.run(hammer(tenants, asked.operations, asked.seed, bar.update))
-        rows = refuse_crossings(tenants)
-    for kind, count in sorted(outcomes.items()):
-        print(f"{count:>8}  {kind}")
-    print(f"{sum(outcomes.values())} operations, {rows} rows, none in a wrong schema")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

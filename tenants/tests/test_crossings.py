@@ -12,7 +12,7 @@ def test_hammered_households_never_meet(
 ) -> None:
     """L01, L02, L05, S42: rollbacks, savepoints, errors, moved paths, cancellations, 8 workers.
 
-    `python -m tenants.tests.crossings --operations 100000` is the same at full size.
+    `manage.py check_isolation --operations 100000` is the same at full size.
     """
     outcomes = asyncio.run(hammer([home, other_home], 1_000, seed))
     assert sum(outcomes.values()) == 1_000
