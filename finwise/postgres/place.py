@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import pwd
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ class Place:
         return hashlib.sha256(str(self.state).encode()).hexdigest()[:12]
 
     def make(self) -> None:
-        """Make the folder. Raises Problem if this user may not."""
+        """Make the folder. Raises Problem if this user may not, or another one already did."""
+        self.refuse_foreign()
         try:
             for folder in (self.state.parent, self.state):
                 if not folder.exists():
@@ -64,9 +66,30 @@ class Place:
         except OSError as error:
             raise Problem(f"FinWise cannot write to {self.state}: {error.strerror}.") from error
 
+    def refuse_foreign(self) -> None:
+        """One user's database is never run by another, not even by root.
+
+        Files of two users in one folder would lock out both in the end.
+        """
+        if not self.state.exists() or self.state.stat().st_uid == os.geteuid():
+            return
+        owner = name_of(self.state.stat().st_uid)
+        raise Problem(
+            f"The database in {self.state} belongs to the user {owner}. Run this as {owner}, or "
+            "begin with a new folder: FINWISE_STATE_DIR=/some/folder"
+        )
+
     def lease_socket(self) -> Path:
         """Where processes ask the supervisor for a lease."""
         return short_dir(self.state / "run", self.mark, "lease", os.geteuid()) / "lease"
+
+
+def name_of(uid: int) -> str:
+    """The user's name, or the number if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def short_dir(wanted: Path, mark: str, purpose: str, owner: int) -> Path:
