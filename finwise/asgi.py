@@ -1,9 +1,11 @@
 """The way in from the network: HTTP goes to Django's views, sockets to syncapp's consumers."""
 
 import os
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
+from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finwise.settings")
 
@@ -12,4 +14,13 @@ pages = get_asgi_application()
 
 from syncapp.routing import websocket_urlpatterns  # noqa: E402
 
-application = ProtocolTypeRouter({"http": pages, "websocket": URLRouter(websocket_urlpatterns)})
+
+async def nowhere(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Refuse a socket whose path leads nowhere, where Channels would log a traceback."""
+    await receive()
+    await send({"type": "websocket.close"})
+
+
+application = ProtocolTypeRouter(
+    {"http": pages, "websocket": URLRouter([*websocket_urlpatterns, re_path("", nowhere)])}
+)
