@@ -141,9 +141,7 @@ def greet(repository: Repository, hello: Hello, user_id: str, now_ms: int) -> Gr
         device = Device(hello.device, user_id, hello.node)
     # A former node that belongs to another person's device is not this device's.
     device.former_nodes = [
-        node
-        for node in hello.former_nodes
-        if node not in owners or owners[node].user_id == user_id
+        node for node in hello.former_nodes if node not in owners or owners[node].user_id == user_id
     ]
     reason = _reset_reason(repository, head, device, hello)
     if reason is not None:
@@ -177,9 +175,7 @@ def _is_taken(
     return hello.node in owners
 
 
-def _reset_reason(
-    repository: Repository, head: Head, device: Device, hello: Hello
-) -> str | None:
+def _reset_reason(repository: Repository, head: Head, device: Device, hello: Hello) -> str | None:
     """Why the device must take a snapshot, or None. The epoch is looked at first."""
     reason = None
     if hello.cursor is not None:
@@ -519,9 +515,7 @@ def _acceptable(work: _Work, row: Row, refused: list[RefusedRow]) -> Row | None:
         try:
             accepted.fields[name] = value if spec is None else canonical(spec, value)
         except Refused as refusal:
-            refused.append(
-                RefusedRow(row.entity, row.id, refusal.code, refusal.message, name)
-            )
+            refused.append(RefusedRow(row.entity, row.id, refusal.code, refusal.message, name))
             continue
         stamp = row.stamps[name]
         if ms_of(stamp) > max(work.now_ms + AHEAD_LIMIT_MS, _known_ms(work.head)):

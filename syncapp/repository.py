@@ -69,6 +69,10 @@ class PostgresRepository:
         device, role = self._run("visitor", device=device_id or None, user=user_id).fetchone()
         return (_device(device) if device else None), role
 
+    def members(self, users: Iterable[str]) -> set[str]:
+        """Those of these users who may read this household."""
+        return {row[0] for row in self._run("members", users=list(users)).fetchall()}
+
     def fates(self, device_id: str, keys: Sequence[str]) -> dict[str, StoredFate]:
         if not keys:
             return {}
@@ -186,6 +190,10 @@ class PostgresRepository:
             stamps=[each.stamp for each in fates],
             results=[_to_json(each.result) for each in fates],
         )
+
+    def notify(self, seq: int) -> None:
+        """Tell the processes that serve sockets, once the transaction commits."""
+        self._run("notify", payload=f"{self._schema} {seq}")
 
     def forget_stalest_device(self) -> None:
         self._run("forget_stalest_device")

@@ -20,6 +20,9 @@ SELECT
     (SELECT to_jsonb(d) FROM {schema}.sync_device d WHERE d.id = %(device)s::uuid),
     (SELECT m.role FROM {schema}.sync_member m WHERE m.user_id = %(user)s::uuid)
 
+-- name: members
+SELECT user_id::text FROM {schema}.sync_member WHERE user_id = ANY(%(users)s::uuid[])
+
 -- name: fates
 SELECT key, number, stamp, result FROM {schema}.sync_fate
 WHERE device_id = %(device)s::uuid AND key = ANY(%(keys)s)
@@ -30,6 +33,9 @@ WHERE node = ANY(%(nodes)s) OR former_nodes ?| %(nodes)s
 
 -- name: new_conflicts
 SELECT id::text FROM {schema}.sync_conflict WHERE id = ANY(%(ids)s::uuid[])
+
+-- name: notify
+SELECT pg_notify('finwise_news', %(payload)s)
 
 -- name: writer
 SELECT set_config('finwise.writer', %(writer)s, true)

@@ -1,0 +1,192 @@
+"""The edge: ASGI messages in, frames out. Decides nothing about households.
+
+A plain ASGI application rather than a Channels consumer class: those wait on the channel
+layer for every socket, and ours hears from it once per process (`fanout.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from tenants.authentication import Refusal, visitor_of
+from tenants.context import run_in_public
+
+from .conversation import Conversation
+from .core import messages
+from .core.errors import (
+    HostileFrame,
+    Internal,
+    NoHello,
+    Restarting,
+    SignIn,
+    SyncError,
+    TooFast,
+    UpgradeNeeded,
+)
+
+log = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+# A client that sends nothing but nonsense is not one of ours.
+BAD_FRAMES_MAX = 20
+
+
+class SyncConsumer:
+    """One socket, from its handshake to its end."""
+
+    def __init__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._asgi_send = send
+        self._is_open = False
+        self._bucket = TokenBucket(messages.FRAMES_PER_SECOND, messages.FRAMES_BURST)
+        self._bad_frames = 0
+        # Held while a frame is being handled: whoever closes waits for the batch in hand.
+        self.busy = asyncio.Lock()
+
+    @classmethod
+    def as_asgi(cls) -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
+        async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+            await cls(scope, receive, send).run()
+
+        return application
+
+    async def run(self) -> None:
+        if (await self._receive())["type"] != "websocket.connect":
+            return
+        conversation = await self._open()
+        if conversation is None:
+            return
+        hello_timer = asyncio.get_running_loop().call_later(
+            messages.HELLO_TIMEOUT_S, self._no_hello, conversation
+        )
+        try:
+            while (event := await self._receive())["type"] == "websocket.receive":
+                if not self._is_open:
+                    continue  # closed by us; the peer's last frames settle nothing
+                async with self.busy:
+                    await self._frame(conversation, event.get("text"))
+        finally:
+            self._is_open = False
+            hello_timer.cancel()
+            await conversation.leave()
+
+    async def _open(self) -> Conversation | None:
+        """Accept and begin, or say why not. A browser cannot read a refused handshake."""
+        visitor = await self._visitor()
+        if isinstance(visitor, Refusal) and visitor.is_outright:
+            log.info("a socket was refused: %s", visitor.reason)
+            await self._asgi_send({"type": "websocket.close", "code": 4403})
+            return None
+        speaks = messages.PROTOCOL in self._scope.get("subprotocols", ())
+        await self._asgi_send(
+            {"type": "websocket.accept", "subprotocol": messages.PROTOCOL if speaks else None}
+        )
+        self._is_open = True
+        error: SyncError | None = None
+        if isinstance(visitor, SyncError):
+            error = visitor
+        elif isinstance(visitor, Refusal):
+            error = SignIn()
+        elif not speaks:
+            error = UpgradeNeeded(f"This server speaks {messages.PROTOCOL}.")
+        if error is not None:
+            await self.fail(error)
+            return None
+        tenant_id: UUID = self._scope["url_route"]["kwargs"]["tenant_id"]
+        return Conversation(self, tenant_id, visitor)
+
+    async def _visitor(self) -> Any:
+        try:
+            return await run_in_public(visitor_of, self._scope)
+        except SyncError as error:
+            return Restarting(error.message)
+        except Exception:
+            log.exception("looking up a visitor failed")
+            return Restarting()
+
+    async def _frame(self, conversation: Conversation, text: str | None) -> None:
+        """Handle one frame; whatever goes wrong has a code, and the socket its answer."""
+        try:
+            if not self._bucket.take():
+                raise TooFast(retry_after_ms=int(1000 / messages.FRAMES_PER_SECOND))
+            frame = messages.text_to_up(text)
+            await conversation.handle(frame)
+            self._bad_frames = 0
+        except SyncError as error:
+            self._bad_frames += not error.retryable
+            if self._bad_frames > BAD_FRAMES_MAX and error.close_code is None:
+                error = HostileFrame()
+            await self.fail(error, of=messages.type_of_text(text or ""))
+        except ConnectionError:
+            self._is_open = False
+        except Exception:
+            # Never the frame itself: it holds people's money.
+            log.exception("handling a frame failed")
+            await self.fail(Internal(), of=messages.type_of_text(text or ""))
+
+    async def fail(self, error: SyncError, of: str = "") -> None:
+        """Tell the peer what happened and, if the error ends the conversation, close."""
+        await self.send(
+            messages.Error(
+                code=error.code,
+                message=error.message,
+                of=of,
+                retryable=error.retryable,
+                retry_after_ms=error.retry_after_ms or 0,
+            )
+        )
+        if error.close_code is not None:
+            await self.close(error.close_code)
+
+    async def send(self, frame: Any) -> None:
+        await self.send_text(messages.encode(frame))
+
+    async def send_text(self, text: str) -> None:
+        """Send an encoded frame; waits while the peer does not read. Quiet when closed."""
+        if not self._is_open:
+            return
+        try:
+            await self._asgi_send({"type": "websocket.send", "text": text})
+        except Exception as error:  # each ASGI server has its own for a socket that is gone
+            log.debug("a socket went away while sending: %r", error)
+            self._is_open = False
+
+    async def close(self, code: int) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        try:
+            await self._asgi_send({"type": "websocket.close", "code": code})
+        except Exception as error:
+            log.debug("a socket went away while closing: %r", error)
+
+    def _no_hello(self, conversation: Conversation) -> None:
+        if not conversation.is_greeted and not self.busy.locked():
+            conversation.spawn(self.fail(NoHello()))
+
+
+class TokenBucket:
+    """So many frames a second, and a burst; monotonic time."""
+
+    def __init__(self, per_second: float, burst: float) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._left = burst
+        self._at = time.monotonic()
+
+    def take(self) -> bool:
+        now = time.monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

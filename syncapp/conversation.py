@@ -1,0 +1,242 @@
+"""One device's conversation: each frame becomes at most one call to the engine.
+
+Frames of a socket are handled one after the other, so effects and answers come in order,
+and there is never more than one unanswered push.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from tenants.authentication import Visitor, standing_of
+from tenants.context import run_in_public, run_in_tenant
+from tenants.names import schema_name
+from tenants.provisioning import provision
+
+from . import engine, fanout, registry
+from .core import messages
+from .core.cursor import START, Cursor, Position, text_to_cursor
+from .core.entity import describe, version_of
+from .core.errors import Maintenance, NotYours, OutOfTurn, Restarting, SyncError
+from .repository import PostgresRepository
+
+if TYPE_CHECKING:
+    from .consumers import SyncConsumer
+
+# How a device is, is written down when it changes, and at least this often.
+NOTE_EVERY_S = 60
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Conversation:
+    """What the server knows of one socket: who, how far it has read, what it owes."""
+
+    def __init__(self, socket: SyncConsumer, tenant_id: UUID, visitor: Visitor) -> None:
+        self.socket = socket
+        self.tenant_id = tenant_id
+        self.visitor = visitor
+        self.user_id = str(visitor.user_id)
+        self.device_id = ""
+        self.is_greeted = False
+        self.room = fanout.Room(tenant_id)  # nobody's, until hello joins the household's
+        # Reading: credit begins with the first pull; a frame with rows is outstanding until
+        # a pull stands at or behind its end.
+        self.cursor: Cursor | None = None
+        self.limit = messages.BATCH_MAX_ROWS
+        self.has_pulled = False
+        self.is_asked = False
+        self.pulls = 0  # tells whether another pull came while a page was being read
+        self.outstanding: Position | None = None
+        self.has_news = False  # told already, since the frame that is outstanding
+        self._noted: tuple[Any, ...] = ()
+        self._noted_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- frames
+
+    async def handle(self, frame: messages.UpFrame) -> None:
+        """Handle one frame. Raises SyncError: the frame settled nothing."""
+        match frame:
+            case messages.Hello():
+                await self._hello(frame)
+            case _ if not self.is_greeted:
+                raise OutOfTurn("The first frame must be a hello.")
+            case messages.Push():
+                await self._write(engine.apply_push, frame)
+            case messages.Rows():
+                await self._write(engine.apply_rows, frame)
+            case messages.Pull():
+                self._pull(frame)
+            case messages.Ping():
+                await self._ping(frame)
+            case messages.Report():
+                await self._note(frame, is_urgent=True)
+                fanout.take_report(self.tenant_id, self.device_id, frame)
+
+    async def _hello(self, hello: messages.Hello) -> None:
+        if self.is_greeted:
+            raise OutOfTurn("This conversation has begun already.")
+        created = await self._find_household(hello)
+        # Join first, then read the head: what commits in between is heard.
+        self.room = fanout.hub().join(self)
+        greeting = await self._call(engine.greet, hello, self.user_id, now_ms(), write=True)
+        self.device_id = hello.device
+        entities, version = _entities()
+        await self.socket.send(
+            messages.Welcome(
+                time_ms=now_ms(),
+                head=greeting.head.seq,
+                role=greeting.role,
+                version=version,
+                entities=entities,
+                limits=messages.Limits(),
+                resume=greeting.resume,
+                reset=greeting.reset,
+                identity="taken" if greeting.is_identity_taken else "kept",
+                created=created,
+            )
+        )
+        if greeting.is_identity_taken:
+            await self.socket.close(Restarting.close_code)
+            return
+        self.is_greeted = True
+        self.room.heard(greeting.head.seq)
+
+    async def _find_household(self, hello: messages.Hello) -> bool:
+        """Make sure there is a household that is theirs; True if this hello brought it."""
+        standing = await run_in_public(standing_of, self.visitor.user_id, self.tenant_id)
+        if standing is not None:
+            if standing.status == "maintenance":
+                raise Maintenance(retry_after_ms=60_000)
+            return False
+        if hello.household is None:
+            raise NotYours()
+        loop = asyncio.get_running_loop()
+
+        def progress(step: int, of: int) -> None:  # called on the worker's thread
+            frame = messages.Provisioning(step=step, of=of)
+            loop.call_soon_threadsafe(lambda: self.spawn(self.socket.send(frame)))
+
+        await run_in_public(
+            provision, self.tenant_id, hello.household.name, self.visitor.user_id, progress
+        )
+        return True
+
+    async def _write(self, function: Any, frame: messages.Push | messages.Rows) -> None:
+        outcome: engine.Outcome = await self._call(
+            function, self.device_id, self.user_id, frame, now_ms(), write=True
+        )
+        await self.socket.send(outcome.ack)
+        if outcome.seq is not None:
+            fanout.hub().announce(self.tenant_id, outcome.seq)
+
+    def _pull(self, pull: messages.Pull) -> None:
+        """Take the credit; the room answers as soon as there is something to say."""
+        cursor = text_to_cursor(pull.cursor) if pull.cursor is not None else None
+        if pull.cursor is not None and cursor is None:
+            raise Restarting("This cursor does not hold.")
+        self.cursor, self.limit = cursor, pull.limit
+        self.pulls += 1
+        self.is_asked = self.is_asked or pull.ask
+        if self.outstanding is None or pull.ask or self.position >= self.outstanding:
+            self.outstanding = None
+            self.has_news = False
+            self.has_pulled = True
+        self.room.wake()
+
+    async def _ping(self, ping: messages.Ping) -> None:
+        await self._note(ping)
+        await self.socket.send(messages.Pong(time_ms=now_ms(), head=self.room.head))
+
+    async def _note(self, said: messages.Ping | messages.Report, is_urgent: bool = False) -> None:
+        """Write down how the device is, if that is news."""
+        noted = (said.pending, said.refused, said.parked, said.cursor)
+        now = time.monotonic()
+        if noted == self._noted and now - self._noted_at < NOTE_EVERY_S and not is_urgent:
+            return
+        ping = (
+            said
+            if isinstance(said, messages.Ping)
+            else messages.Ping(
+                pending=said.pending, refused=said.refused, parked=said.parked, cursor=said.cursor
+            )
+        )
+        head = await self._call(
+            engine.note_ping, self.device_id, self.user_id, ping, now_ms(), write=True
+        )
+        self._noted, self._noted_at = noted, now
+        self.room.heard(head.seq)
+
+    async def _call(self, function: Any, *args: Any, write: bool = False) -> Any:
+        """One call to the engine: off the event loop, inside the household, one transaction."""
+        return await run_in_tenant(
+            self.tenant_id, _in_repository, self.tenant_id, function, args, write=write
+        )
+
+    # --- what the room asks and does
+
+    @property
+    def position(self) -> Position:
+        return self.cursor.position if self.cursor is not None else START
+
+    @property
+    def may_get_rows(self) -> bool:
+        return self.has_pulled and self.outstanding is None
+
+    def give_page(self, page: engine.Page, text: str) -> None:
+        """Send a page that the room has read and encoded; does not wait for the peer."""
+        if page.cursor == self.cursor and not self.is_asked:
+            return
+        self.is_asked = False
+        self.cursor = page.cursor
+        if page.rows:  # an empty answer costs no credit
+            self.outstanding = page.cursor.position
+        self.spawn(self.socket.send_text(text))
+
+    def lose_credit(self, error: SyncError) -> None:
+        """A page could not be read. Whoever asked hears it; the others get news."""
+        if self.is_asked:
+            self.spawn(self.socket.fail(error, of="pull"))
+        self.is_asked = self.has_pulled = self.has_news = False
+
+    def give_news(self, head: int) -> None:
+        """At most one while a frame is outstanding."""
+        if not self.has_news and self.is_greeted:
+            self.has_news = True
+            self.spawn(self.socket.send(messages.News(head=head)))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something run beside the conversation; it ends with it."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self, error: SyncError, status: messages.Status | None = None) -> None:
+        """End the conversation from our side, after the frame in hand."""
+        async with self.socket.busy:
+            if status is not None:
+                await self.socket.send(status)
+            await self.socket.fail(error)
+
+    async def leave(self) -> None:
+        fanout.hub().leave(self)
+        for task in tuple(self._tasks):
+            task.cancel()
+
+
+def _in_repository(connection: Any, tenant_id: UUID, function: Any, args: tuple[Any, ...]) -> Any:
+    return function(PostgresRepository(connection, schema_name(tenant_id)), *args)
+
+
+@lru_cache(maxsize=1)
+def _entities() -> tuple[dict[str, Any], str]:
+    entities = registry.entities()
+    return describe(entities), version_of(entities)
