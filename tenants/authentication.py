@@ -145,8 +145,10 @@ def claim_of(scope: Scope) -> Claim | Refusal:
         return Claim(token=token.strip())  # and cookies are ignored
     # Without an Origin it is no browser, and then a cookie proves nothing.
     cookies = parse_cookie("; ".join(headers.get("cookie", ()))) if origin is not None else {}
-    session_key = cookies.get(settings.SESSION_COOKIE_NAME)
-    return Claim(session_key=session_key) if session_key else Refusal(Reason.NO_CREDENTIALS)
+    session_key = cookies.get(settings.SESSION_COOKIE_NAME, "")
+    if not session_key or not (session_key.isascii() and session_key.isprintable()):
+        return Refusal(Reason.NO_CREDENTIALS)  # PostgreSQL would not even look for a NUL
+    return Claim(session_key=session_key)
 
 
 def own_origin(scope: Scope, headers: Mapping[str, list[str]]) -> str | None:
