@@ -27,11 +27,11 @@ class Command(BaseCommand):
         is_new = not User.objects.filter(email=User.objects.normalize_email(owner)).exists()
         person = new_person(owner) if is_new and options["create_user"] else person_of(owner)
         existed = Tenant.objects.filter(pk=tenant_id).exists()
-        try:
-            with plain_errors():
+        with plain_errors():
+            try:
                 tenant = provision(tenant_id, name, person.id, by_operator=True)
-        except NotYours:
-            raise bad_input(f"The UUID {tenant_id} is taken, or was once.") from None
+            except NotYours:
+                raise bad_input(f"The UUID {tenant_id} is taken, or was once.") from None
         if existed:
             self.stderr.write(f"This household exists already, as {tenant.name!r}.")
         self.stdout.write(str(tenant.id))

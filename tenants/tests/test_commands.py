@@ -1,0 +1,179 @@
+"""What the operator types. Bad input ends with 2, work that failed with 1."""
+
+import json
+import uuid
+from io import StringIO
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.management import CommandError, call_command, get_commands
+from django.db import connection
+
+from tenants.models import Membership, Tenant, User
+from tenants.names import schema_name
+from tenants.tokens import token_of
+
+OURS = ["create_tenant", "list_tenants", "delete_tenant", "migrate_tenants", "prepare_template"]
+OURS += ["create_token", "create_user", "set_role", "migrate", "check_isolation"]
+
+
+def run(command: str, *arguments: str) -> str:
+    said = StringIO()
+    call_command(command, *arguments, stdout=said, stderr=said)
+    return said.getvalue()
+
+
+def refused(command: str, *arguments: str) -> str:
+    with pytest.raises(CommandError) as raised:
+        run(command, *arguments)
+    assert raised.value.returncode == 2
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_the_commands_are_ours_and_not_django_tenants(command: str) -> None:
+    """Theirs make schemas from typed names, and stop at the first household that fails."""
+    assert get_commands()[command] == "tenants"
+
+
+def test_a_household_is_made_with_a_new_owner(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINWISE_PASSWORD", "correct horse battery")
+    tenant_id = uuid.uuid4()
+    made = ["--name", "Home", "--owner", "Carla@Example.org", "--id", str(tenant_id)]
+    assert "Nobody signs in" in refused("create_tenant", *made)
+    assert run("create_tenant", *made, "--create-user").strip() == str(tenant_id)
+    carla = User.objects.get(email="carla@example.org")
+    assert carla.check_password("correct horse battery")
+    assert Membership.objects.get(tenant_id=tenant_id).user == carla
+    assert "exists already" in run("create_tenant", *made)
+
+
+def test_what_cannot_be_a_household_is_said(anna: User, home: UUID, new_person: Any) -> None:
+    assert "is not a UUID" in refused(
+        "create_tenant", "--name", "x", "--owner", anna.email, "--id", "public"
+    )
+    assert "needs a name" in refused("create_tenant", "--name", " ", "--owner", anna.email)
+    bert = new_person("bert")
+    assert "is taken" in refused(
+        "create_tenant", "--name", "x", "--owner", bert.email, "--id", str(home)
+    )
+
+
+def test_households_are_listed_for_people_and_programs(home: UUID, anna: User) -> None:
+    assert str(home) in run("list_tenants")
+    (listed,) = [
+        each for each in json.loads(run("list_tenants", "--json")) if each["id"] == str(home)
+    ]
+    assert listed["status"] == "ready"
+    assert listed["current"] is True
+    assert listed["owners"] == [anna.email]
+    assert listed["schema"] == schema_name(home)
+
+
+def test_a_household_is_deleted_and_its_uuid_stays_reserved(home: UUID, anna: User) -> None:
+    assert "There is no terminal" in refused("delete_tenant", str(home))
+    assert "Deleted 'Home'" in run("delete_tenant", str(home), "--yes")
+    assert Tenant.objects.get(pk=home).status == Tenant.Status.DELETED
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regnamespace(%s)", [schema_name(home)])
+        assert cursor.fetchone() == (None,)
+    assert "deleted already" in refused("delete_tenant", str(home), "--yes")
+    assert "is taken" in refused(
+        "create_tenant", "--name", "x", "--owner", anna.email, "--id", str(home)
+    )
+
+
+@pytest.mark.parametrize(("typed", "is_deleted"), [("Home", True), ("home", False), ("", False)])
+def test_deleting_asks_for_the_name(
+    home: UUID, monkeypatch: pytest.MonkeyPatch, typed: str, is_deleted: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: typed)
+    if is_deleted:
+        run("delete_tenant", schema_name(home))
+    else:
+        with pytest.raises(CommandError, match="Nothing was deleted"):
+            run("delete_tenant", schema_name(home))
+    assert (Tenant.objects.get(pk=home).status == Tenant.Status.DELETED) is is_deleted
+
+
+def test_a_household_is_found_by_its_name_if_there_is_one(
+    home: UUID, new_household: Any, new_person: Any
+) -> None:
+    bert = new_person("bert")
+    run("set_role", "--tenant", "Home", "--user", bert.email, "--role", "viewer")
+    assert Membership.objects.get(tenant_id=home, user=bert).role == "viewer"
+    new_household("Home")
+    said = refused("set_role", "--tenant", "Home", "--user", bert.email, "--role", "editor")
+    assert "Several households" in said
+    assert "no household" in refused("delete_tenant", "'; DROP SCHEMA public", "--yes")
+
+
+def test_a_role_is_given_and_taken(home: UUID, anna: User, new_person: Any) -> None:
+    bert = new_person("bert")
+    target = ["--tenant", str(home), "--user", bert.email]
+    assert "is now editor" in run("set_role", *target, "--role", "editor")
+    assert "is now no member" in run("set_role", *target, "--role", "none")
+    assert not Membership.objects.filter(user=bert).exists()
+    with pytest.raises(CommandError, match="needs an owner") as raised:
+        run("set_role", "--tenant", str(home), "--user", anna.email, "--role", "none")
+    assert raised.value.returncode == 1
+
+
+def test_a_token_is_printed_once(anna: User) -> None:
+    said = run("create_token", "--user", anna.email.upper(), "--name", "importer")
+    token = token_of(said.split()[-1])
+    assert token is not None
+    assert token.user == anna
+    assert "Nobody signs in" in refused("create_token", "--user", "x@example.org", "--name", "x")
+    assert "1 to 100" in refused("create_token", "--user", anna.email, "--name", "n" * 101)
+
+
+def test_a_person_is_made_with_a_password_from_the_environment(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ["--email", "Dora@example.org", "--name", "Dora", "--language", "de"]
+    monkeypatch.delenv("FINWISE_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    assert "set FINWISE_PASSWORD" in refused("create_user", *made)
+    monkeypatch.setenv("FINWISE_PASSWORD", "123")
+    assert "too short" in refused("create_user", *made)
+    monkeypatch.setenv("FINWISE_PASSWORD", "correct horse battery")
+    assert "can sign in" in run("create_user", *made)
+    dora = User.objects.get(email="dora@example.org")
+    assert (dora.language, dora.is_staff) == ("de", False)
+    assert dora.check_password("correct horse battery")
+    assert "already" in refused("create_user", *made)
+    assert "is not an e-mail" in refused("create_user", "--email", "dora")
+
+
+@pytest.mark.parametrize(("again", "is_made"), [("correct horse battery", True), ("no", False)])
+def test_a_password_is_asked_for_twice(
+    database: None, monkeypatch: pytest.MonkeyPatch, again: str, is_made: bool
+) -> None:
+    answers = iter(["correct horse battery", again])
+    monkeypatch.delenv("FINWISE_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: next(answers))
+    if is_made:
+        run("create_user", "--email", "emil@example.org")
+    else:
+        assert "differ" in refused("create_user", "--email", "emil@example.org")
+    assert User.objects.filter(email="emil@example.org").exists() is is_made
+
+
+def test_the_template_command_says_what_is_so(
+    ready_database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "is current" in run("prepare_template")
+    monkeypatch.setattr("tenants.template.prepare", lambda again: "pg_dump 12 is older.")
+    assert "every migration" in run("prepare_template", "--again")
+
+
+def test_isolation_can_be_checked_at_any_size(database: None, pooled: None) -> None:
+    said = run("check_isolation", "--operations", "60", "--seed", "3")
+    assert "60 operations" in said
+    assert "none in a wrong schema" in said

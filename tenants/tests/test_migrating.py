@@ -1,0 +1,167 @@
+"""Households are brought up to date one by one; one that fails does not stop the others."""
+
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from django.db.migrations import Migration
+
+from tenants import migrating
+from tenants.authentication import standing_of
+from tenants.models import Tenant, User
+from tenants.names import schema_name
+from tenants.provisioning import migrate_household, needs_migration
+
+
+@pytest.fixture
+def tomorrow(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, database: None
+) -> Iterator[None]:
+    """A version of the code with one more migration of a tenant app.
+
+    It fails in a schema that has a table `refuses`.
+    """
+    package = tmp_path / "migrations_of_tomorrow"
+    package.mkdir()
+    todays = Path(__import__("accounts").__file__).parent / "migrations"
+    for path in todays.glob("*.py"):
+        (package / path.name).write_text(path.read_text())
+    last = max(path.stem for path in todays.glob("0*.py"))
+    (package / "9999_tomorrow.py").write_text(
+        f"""
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "{last}")]
+    operations = [migrations.RunSQL(
+        "CREATE TABLE refuses (); CREATE TABLE tomorrow (id int)"
+    )]
+"""
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings.MIGRATION_MODULES = {**settings.MIGRATION_MODULES, "accounts": package.name}
+    migrating.migrations_version.cache_clear()
+    yield
+    migrating.migrations_version.cache_clear()
+
+
+def has_table(tenant_id: UUID, name: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{schema_name(tenant_id)}.{name}"])
+        return cursor.fetchone()[0]
+
+
+def run_migrate_tenants(**options: Any) -> str:
+    said = StringIO()
+    call_command("migrate_tenants", stdout=said, **options)
+    return said.getvalue()
+
+
+def test_current_households_are_skipped_without_a_look(
+    home: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(schema: str) -> None:
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(migrating, "migrate", fail)
+    assert "0 migrated" in run_migrate_tenants()
+
+
+def test_a_household_is_brought_up_to_date(home: UUID, tomorrow: None) -> None:
+    assert needs_migration(Tenant.objects.get(pk=home))
+    assert "1 migrated, 0 were current, 0 failed." in run_migrate_tenants(tenant=str(home))
+    assert has_table(home, "tomorrow")
+    assert not needs_migration(Tenant.objects.get(pk=home))
+    assert "0 migrated, 1 were current" in run_migrate_tenants(tenant=str(home))
+
+
+def test_one_that_fails_goes_into_maintenance_and_the_others_go_on(
+    home: UUID, other_home: UUID, tomorrow: None, anna: User
+) -> None:
+    """M06"""
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {schema_name(home)}.refuses ()")
+    with pytest.raises(CommandError, match="already exists") as raised:
+        run_migrate_tenants()
+    assert str(home) in str(raised.value)
+    assert str(other_home) not in str(raised.value)
+    failed = Tenant.objects.get(pk=home)
+    assert failed.status == Tenant.Status.MAINTENANCE
+    assert "already exists" in failed.trouble
+    assert not has_table(home, "tomorrow")
+    assert standing_of(anna.id, home).status == "maintenance"  # type: ignore[union-attr]
+    assert standing_of(anna.id, other_home).status == "ready"  # type: ignore[union-attr]
+    assert has_table(other_home, "tomorrow")
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {schema_name(home)}.refuses")
+    run_migrate_tenants()
+    mended = Tenant.objects.get(pk=home)
+    assert (mended.status, mended.trouble) == (Tenant.Status.READY, "")
+    assert has_table(home, "tomorrow")
+
+
+def test_a_bad_moment_of_the_database_is_no_trouble_of_the_household(
+    home: UUID, tomorrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(schema: str) -> None:
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(migrating, "migrate", away)
+    tenant = Tenant.objects.get(pk=home)
+    with pytest.raises(OperationalError):
+        migrate_household(tenant)
+    assert Tenant.objects.get(pk=home).status == Tenant.Status.READY
+
+
+def test_a_migration_that_needs_a_shared_table_is_refused(
+    ready_database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A household's schema can be dumped, restored and moved alone."""
+    plan = [(Migration("0001_initial", "tenants"), False)]
+    with pytest.raises(ValueError, match=r"may not depend on tenants\.0001_initial"):
+        migrating._refuse_foreign(plan, {"accounts", "syncapp"})
+
+
+def test_no_tenant_table_stands_in_public(ready_database: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind = 'r' AND (relname LIKE 'sync%' OR relname LIKE 'account%')"
+        )
+        assert cursor.fetchall() == []
+
+
+def test_no_foreign_key_leaves_a_household(home: UUID) -> None:
+    """So that households can be spread over several databases."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.conname FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid"
+            " WHERE c.contype = 'f' AND c.connamespace = %s::regnamespace"
+            " AND r.relnamespace <> c.connamespace",
+            [schema_name(home)],
+        )
+        assert cursor.fetchall() == []
+
+
+def test_the_version_is_of_the_names_whatever_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def version_of(*nodes: tuple[str, str]) -> str:
+        graph = SimpleNamespace(graph=SimpleNamespace(nodes=dict.fromkeys(nodes)))
+        monkeypatch.setattr(migrating, "MigrationLoader", lambda connection: graph)
+        migrating.migrations_version.cache_clear()
+        return migrating.migrations_version()
+
+    try:
+        one, two = ("accounts", "0001"), ("syncapp", "0001")
+        assert version_of(one, two) == version_of(two, one, ("auth", "0001"))
+        assert version_of(one) != version_of(one, two)
+    finally:
+        migrating.migrations_version.cache_clear()
