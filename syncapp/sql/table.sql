@@ -6,11 +6,12 @@ SELECT id::text, {body}, sync_stamps::text FROM {schema}.{table} WHERE id = ANY(
 
 -- name: arm
 -- One table's share of a page, in reading order; {n} tells the arms' parameters apart.
-(SELECT sync_seq AS seq, {entity} AS entity, id::text AS id, {body} AS body,
+-- "t.id", because a bare "id" in ORDER BY would be the text and pass by the index.
+(SELECT t.sync_seq AS seq, {entity} AS entity, t.id::text AS id, {body} AS body,
         {stamps} AS stamps
- FROM {schema}.{table}
- WHERE (sync_seq, id) > (%(seq_{n})s, %(id_{n})s::uuid)
- ORDER BY sync_seq, id LIMIT %(limit)s + 1)
+ FROM {schema}.{table} t
+ WHERE (t.sync_seq, t.id) > (%(seq_{n})s::bigint, %(id_{n})s::uuid)
+ ORDER BY t.sync_seq, t.id LIMIT %(limit)s + 1)
 
 -- name: page
 -- At least one row, at most `limit`, and no more than `bytes` before the last one; `found`
