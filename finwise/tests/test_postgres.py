@@ -18,8 +18,7 @@ from finwise.postgres import Lease, running
 from finwise.postgres.cluster import has_ended
 from finwise.postgres.place import Place
 from finwise.problem import Problem
-
-PATIENCE_S = 20
+from finwise.tests.ending import PATIENCE_S, wait_for_end
 
 HOLD_A_LEASE = """
 import sys
@@ -64,12 +63,6 @@ def eventually(attempt: Callable[[], object]) -> None:
                 raise
         else:
             return
-
-
-def wait_for_end(*processes: psutil.Process) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not all(has_ended(process) for process in processes):
-        assert time.monotonic() < deadline_s, "still running"
 
 
 def another_process(state_dir: Path) -> "subprocess.Popen[str]":
