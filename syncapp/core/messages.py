@@ -162,6 +162,8 @@ UpFrame = Hello | Push | Rows | Pull | Ping | Report
 
 
 class Limits(Struct, rename="camel"):
+    """What the server takes at once. A push or a page ends at the rows or the bytes."""
+
     frame_bytes: int = FRAME_MAX_BYTES
     batch_rows: int = BATCH_MAX_ROWS
     batch_bytes: int = BATCH_MAX_BYTES
@@ -185,6 +187,8 @@ class Welcome(_Down, tag="welcome"):
 
 
 class Provisioning(_Down, tag="provisioning"):
+    """The household that `hello` brought is being made: so many steps are done."""
+
     step: int
     of: int
 
@@ -239,20 +243,28 @@ class Ack(_Down, tag="ack"):
 
 
 class News(_Down, tag="news"):
+    """The household is at this seq now. Carries no data: the device pulls."""
+
     head: Count
 
 
 class SyncRequest(_Down, tag="sync_request"):
+    """Somebody asks this device to sync now, and to `report`. `by`: who asked."""
+
     id: str
     by: str
 
 
 class Pong(_Down, tag="pong"):
+    """The answer to `ping`: the server's time and head, fresh evidence for the device."""
+
     time_ms: int
     head: Count
 
 
 class Status(_Down, tag="status"):
+    """How the server is, for everybody who is connected."""
+
     state: Literal["online", "maintenance", "shutting_down"]
     message: str = ""
 
