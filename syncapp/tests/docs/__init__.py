@@ -1,0 +1,1 @@
+"""Tests of what is written down: the specification, its vectors, the pages, the generated files."""
