@@ -42,10 +42,11 @@ if not IS_PRODUCTION:
 # --- Applications -------------------------------------------------------------------------
 
 SHARED_APPS = [
-    "daphne",  # first: brings its own runserver
-    "django_tenants",
+    # An app's commands win over those of the same name in the apps below it.
+    "daphne",  # runserver with sockets
     "finwise",
-    "tenants",
+    "tenants",  # create_tenant, delete_tenant, migrate
+    "django_tenants",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
