@@ -151,7 +151,7 @@ async def test_who_is_cancelled_before_a_worker_is_free_gives_back_his_turn(
     home: UUID, new_household: Any
 ) -> None:
     gate = Gate()
-    others = [await asyncio.to_thread(new_household) for _ in range(context.WORKERS)]
+    others = [await run_in_public(new_household) for _ in range(context.WORKERS)]
     busy = [asyncio.create_task(run_in_tenant(other, gate, write=True)) for other in others]
     for _ in others:
         await gate.has_begun()

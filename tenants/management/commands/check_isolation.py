@@ -1,12 +1,24 @@
 import asyncio
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from tqdm import tqdm
+
+
+@contextmanager
+def silent(log: logging.Logger) -> Iterator[None]:
+    """Thousands of transactions end in a wrong schema on purpose, and would all be logged."""
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False
 
 
 class Command(BaseCommand):
@@ -24,12 +36,14 @@ class Command(BaseCommand):
 
         seed = random.randrange(10**6) if seed is None else seed
         again = f"check_isolation --operations {operations} --seed {seed}"
-        # Thousands of its transactions end in a wrong schema on purpose.
-        logging.getLogger("tenants.context").disabled = True
         # As in a process that serves: sessions go from household to household, too.
         connection.close()
         settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 12}
-        with two_households() as tenants, tqdm(total=operations, disable=None) as bar:
+        with (
+            silent(logging.getLogger("tenants.context")),
+            two_households() as tenants,
+            tqdm(total=operations, disable=None) as bar,
+        ):
             try:
                 outcomes = asyncio.run(hammer(tenants, operations, seed, bar.update))
                 rows = refuse_crossings(tenants)
