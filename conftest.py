@@ -97,4 +97,16 @@ def django_db_setup(
         made = setup_databases(verbosity, interactive=False, aliases={"default"})
     yield
     with django_db_blocker.unblock():
+        end_other_sessions()
         teardown_databases(made, verbosity)
+
+
+def end_other_sessions() -> None:
+    """What a worker thread left open must not keep the test database from being removed."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
