@@ -37,7 +37,7 @@ from .messages import (
     Result,
 )
 
-State = Literal["open", "parked", "refused"]
+State = Literal["open", "healing", "parked", "refused"]
 T = TypeVar("T")
 
 _FRAME_HEAD_BYTES = 200  # what surrounds the changes of a push
@@ -50,8 +50,9 @@ class Entry:
     local: its place in the queue, never used again. number: given durably at first sending.
     was_sent: it may have reached the server, perhaps under a former identity.
     made_ms: corrected time of the edit, milliseconds since 1970 UTC.
-    state: open (to be sent), parked (the server does not know something yet) or refused
-    (its person decides); code, field and message tell why.
+    state: open (to be sent), healing (on its way inside a whole row), parked (the server
+    does not know something yet) or refused (its person decides); code, field and message
+    tell why.
     """
 
     local: int
@@ -301,8 +302,8 @@ class Settled:
     """What one answer means for its entry.
 
     won: what the server took, to be merged into the base. effective: the stamp it has there.
-    remains: what stays of the entry, parked or refused; None when it is done.
-    healing: a whole row to be sent as `rows`; the entry lives on in it.
+    remains: what stays of the entry, parked, healing or refused; None when it is done.
+    healing: a whole row to be sent as `rows`, with the entry in it.
     """
 
     won: Row | None = None
@@ -349,7 +350,8 @@ def _settle_refused(entry: Entry, result: Result, base: Row | None) -> Settled:
         # newer: the row comes back whole, with the edit in it.
         edit = Row(entry.entity, entry.row_id, entry.written)
         edit.stamps = dict.fromkeys(edit.fields, entry.stamp)
-        return Settled(healing=merge(base, edit))
+        waits = replace(entry, number=None, was_sent=True, state="healing")
+        return Settled(remains=waits, healing=merge(base, edit))
     return Settled(
         remains=replace(
             entry,

@@ -72,12 +72,20 @@ class MemoryRepository:
         *,
         epoch: str | None = None,
         token: Callable[[int], str] = secrets.token_hex,
+        now_ms: int = 1_700_000_000_000,
     ) -> None:
-        """token: makes n random bytes as hex; a simulation passes its seeded one."""
+        """token: makes n random bytes as hex; a simulation passes its seeded one.
+        now_ms: when the household is made."""
         self.entities = entities
         self.token = token
         self.before_commit: Callable[[], None] | None = None
-        self._tables = _Tables(Head(epoch or token(16), 0, token(8)), members={owner_id: "owner"})
+        fingerprint = token(8)
+        self._tables = _Tables(
+            Head(epoch or token(16), 0, fingerprint),
+            members={owner_id: "owner"},
+            # A cursor may be anchored in the empty household.
+            transactions={0: _Transaction(fingerprint, None, now_ms)},
+        )
         # What to put back, newest last: (table, key, earlier value). None outside a transaction.
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
         self._is_locked = False

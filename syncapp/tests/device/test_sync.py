@@ -1,0 +1,181 @@
+"""Devices of one household and the real engine: what is typed anywhere is soon everywhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from .harness import pump, rows_of, sync
+
+
+@pytest.fixture
+def pair(server, phone):
+    a, b = phone(), phone()
+    sync(server, a, b)
+    return a, b
+
+
+def test_what_one_device_types_another_sees(server, pair):
+    a, b = pair
+    group = a.replica.create("account_group", {"name": "Girokonten"})
+    a.replica.create("account", {"name": "Giro", "accountGroupId": group, "balance": "12.50"})
+    sync(server, a, b)
+    assert a.look() == b.look() == rows_of(server.home)
+    assert a.is_green and b.is_green
+    (account,) = b.replica.rows("account")
+    assert (account.fields["balance"], account.fields["isActive"]) == ("12.5", True)
+
+
+def test_edit_and_delete_made_apart_meet_and_the_conflict_is_told(server, pair):
+    a, b = pair
+    group = a.replica.create("account_group", {"name": "Girokonten"})
+    sync(server, a, b)
+    a.cut(), b.cut()
+    b.replica.edit("account_group", group, {"name": "Sparen"})
+    server.time.pass_s(60)
+    a.replica.delete("account_group", group)
+    sync(server, a, b)
+    sync(server, a, b)
+    assert a.look() == b.look() == rows_of(server.home)
+    assert not a.replica.rows("account_group")
+    (conflict,) = b.replica.conflicts()
+    assert (conflict.field, conflict.winning_value, conflict.losing_value, conflict.is_mine) == (
+        "exists",
+        False,
+        True,
+        True,
+    )
+    assert [each.is_mine for each in a.replica.conflicts()] == [False]
+    b.replica.use_mine(conflict.id)
+    sync(server, a, b)
+    assert a.replica.row("account_group", group).fields["name"] == "Sparen"
+    assert a.replica.rows("account_group") and not a.replica.conflicts()
+
+
+def test_a_dismissed_conflict_is_not_shown_again(server, pair):
+    a, b = pair
+    group = a.replica.create("account_group", {"name": "Girokonten"})
+    sync(server, a, b)
+    a.cut(), b.cut()
+    a.replica.edit("account_group", group, {"name": "Sparen"})
+    server.time.pass_s(1)
+    b.replica.edit("account_group", group, {"name": "Urlaub"})
+    sync(server, a, b)
+    (conflict,) = a.replica.conflicts()
+    assert (conflict.winning_value, conflict.losing_value) == ("Urlaub", "Sparen")
+    a.replica.dismiss(conflict.id)
+    a.crash()
+    sync(server, a)
+    assert a.replica.conflicts() == []
+
+
+def test_a_long_walk_is_shown_when_it_is_complete(server, phone):
+    """C05: all or nothing at each cursor where `more` is false."""
+    a, b = phone(), phone()
+    for n in range(25):
+        a.replica.create("account_group", {"name": f"Gruppe {n}"})
+    sync(server, a)
+    server.page_limit = 10
+    b.online()
+    seen = set()
+    for _ in range(200):
+        pump_one(server, b)
+        seen.add(len(b.replica.rows("account_group")))
+    assert seen == {0, 25}
+    assert b.look() == a.look() and b.is_green
+
+
+def pump_one(server, phone) -> None:
+    if phone.link and phone.link.up:
+        server.take(phone.link, phone.link.up.popleft())
+    server.deliver()
+    phone.hear_one()
+
+
+def test_a_week_offline_is_flushed_in_batches(server, phone):
+    """A08."""
+    a = phone()
+    with a.store.transaction():
+        for n in range(1203):
+            a.replica.create("account_group", {"name": f"Gruppe {n}"})
+    sync(server, a)
+    sizes = [len(each.changes) for each in server.heard if hasattr(each, "changes")]
+    assert sizes == [500, 500, 203]
+    assert a.look() == rows_of(server.home) and a.is_green
+
+
+def test_a_later_edit_is_not_settled_by_the_ack_of_an_earlier_one(server, pair):
+    """A05."""
+    a, _ = pair
+    group = a.replica.create("account_group", {"name": "eins"})
+    a.told()
+    server.take(a.link, a.link.up.popleft())  # the push is with the server
+    a.replica.edit("account_group", group, {"name": "zwei"})
+    assert [each.fields.get("name") for each in a.store.entries_in("open")] == ["eins", "zwei"]
+    a.hear_one()  # the ack of the first
+    (entry,) = a.store.entries_in("open")
+    assert (entry.fields, a.replica.row("account_group", group).fields["name"]) == (
+        {"name": "zwei"},
+        "zwei",
+    )
+    pump(server, a)
+    assert server.home.all_rows()["account_group", group].fields["name"] == "zwei"
+
+
+def test_an_answer_that_was_lost_is_given_again(server, phone, tmp_path):
+    """A06, B03: killed between the server's commit and the settling of the answer."""
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    group = a.replica.create("account_group", {"name": "Giro"})
+    a.told()
+    server.take(a.link, a.link.up.popleft())
+    before = rows_of(server.home), server.home.read_head().seq
+    a.crash()
+    assert [each.number for each in a.store.entries_in("open")] == [1]
+    sync(server, a)
+    assert (rows_of(server.home), server.home.read_head().seq) == before
+    assert a.look() == rows_of(server.home) and a.is_green
+    assert a.replica.row("account_group", group).fields["name"] == "Giro"
+
+
+def test_an_empty_answer_writes_nothing(server, phone, tmp_path):
+    """G12: no battery is spent on it."""
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    watcher = phone(tmp_path / "a.sqlite")
+    before = watcher.store.writes_of_others
+    a.do(a.talk.asked(a.now))
+    pump(server, a)
+    assert watcher.store.writes_of_others == before
+
+
+def test_lost_news_is_made_up_for_by_the_heartbeat(server, pair):
+    """H01."""
+    a, b = pair
+    b.link.has_pulled = False  # the server forgets to tell it
+    b.link.has_news = True
+    a.replica.create("account_group", {"name": "Giro"})
+    sync(server, a)
+    assert not b.replica.rows("account_group")
+    server.time.pass_s(20)
+    b.do(b.talk.timer(b.now))
+    pump(server, a, b)
+    assert len(b.replica.rows("account_group")) == 1
+
+
+def test_a_sync_request_is_reported_when_all_is_sent(server, pair):
+    a, _ = pair
+    a.replica.create("account_group", {"name": "Giro"})
+    request = "cccccccc-0000-4000-8000-000000000001"
+    server.ask_for_sync(request)
+    pump(server, a)
+    (report,) = server.reports
+    assert (report.id, report.outcome, report.sent, report.pending) == (request, "done", 1, 0)
+
+
+def test_writes_by_hand_arrive(server, pair):
+    a, b = pair
+    group = a.replica.create("account_group", {"name": "Giro"})
+    sync(server, a, b)
+    server.home.write_by_hand("account_group", group, server.time.ms, {"name": "psql"})
+    pump(server, a, b)
+    assert [x.replica.row("account_group", group).fields["name"] for x in (a, b)] == ["psql"] * 2
