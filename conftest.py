@@ -102,11 +102,15 @@ def django_db_setup(
 
 
 def end_other_sessions() -> None:
-    """What a worker thread left open must not keep the test database from being removed."""
+    """What a thread left open, or opens again, must not keep the database from being removed."""
     from django.db import connection
 
-    with connection.cursor() as cursor:
+    name = connection.settings_dict["NAME"]
+    connection.close()
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         cursor.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "WHERE datname = %s AND usename = current_user",
+            [name],
         )
