@@ -177,24 +177,6 @@ def migrating(schema: str) -> Iterator[DatabaseWrapper]:
         connection.set_schema_to_public()
 
 
-def leave_no_trace() -> None:
-    """Make sure that this thread's connection is outside of every household and transaction.
-
-    A net: `in_tenant` leaves nothing behind, but a block that was entered by hand and never
-    left would. Logs at CRITICAL when it caught something.
-    """
-    for connection in connections.all(initialized_only=True):
-        if connection.schema_name == PUBLIC_SCHEMA and not connection.in_atomic_block:
-            continue
-        log.critical("a call ended inside %s; its connection is dropped", connection.schema_name)
-        connection.savepoint_ids.clear()
-        connection.atomic_blocks.clear()
-        connection.in_atomic_block = False
-        connection.run_on_commit.clear()
-        connection.close()
-        del connections[connection.alias]
-
-
 @contextmanager
 def _joined(connection: DatabaseWrapper, schema: str) -> Iterator[None]:
     if connection.schema_name != schema or not connection.in_atomic_block:
@@ -309,8 +291,27 @@ def _as_a_guest(job: Callable[[], Result]) -> Result:
     try:
         return job()
     finally:
-        leave_no_trace()
+        _leave_no_trace()
         close_old_connections()
+
+
+def _leave_no_trace() -> None:
+    """Make sure that a worker's connection is outside of every household and transaction.
+
+    A net: `in_tenant` leaves nothing behind, but a block that was entered by hand and never
+    left would. The connection object goes as well, because whoever holds that block could
+    still act on it. Logs at CRITICAL when it caught something.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.schema_name == PUBLIC_SCHEMA and not connection.in_atomic_block:
+            continue
+        log.critical("a call ended inside %s; its connection is dropped", connection.schema_name)
+        connection.savepoint_ids.clear()
+        connection.atomic_blocks.clear()
+        connection.in_atomic_block = False
+        connection.run_on_commit.clear()
+        connection.close()
+        del connections[connection.alias]
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from syncapp.core.errors import NotYours
 from tenants import context
-from tenants.context import NestedTenant, WrongSchema, call_in_tenant, in_tenant, leave_no_trace
+from tenants.context import NestedTenant, WrongSchema, call_in_tenant, in_tenant
 from tenants.models import Tenant
 from tenants.names import schema_name
 
@@ -208,20 +208,6 @@ def test_django_tenants_own_ways_in_are_closed(home: UUID) -> None:
         pytest.fail("entered")
     with pytest.raises(TypeError):
         tenant.activate()
-
-
-def test_the_net_catches_a_block_that_nobody_left(
-    home: UUID, caplog: pytest.LogCaptureFixture
-) -> None:
-    forgotten = in_tenant(home)
-    forgotten.__enter__()
-    note("lost")
-    leave_no_trace()
-    assert "a call ended inside" in caplog.text
-    assert current_schema() == "public"
-    assert notes(home) == []
-    with pytest.raises(RuntimeError):
-        forgotten.gen.throw(RuntimeError("finish the generator"))  # type: ignore[attr-defined]
 
 
 def test_schema_names_that_reach_sql_are_checked(home: UUID) -> None:
