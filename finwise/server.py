@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from finwise import places
+from finwise.commandline import database_sentence
 from finwise.postgres.lease import hold, release_all
 from finwise.problem import Problem
 
@@ -163,13 +164,6 @@ def prepare_tables() -> None:
         say(f"Some households are in maintenance:\n{error}")
     except OperationalError as error:
         raise Problem(database_sentence(error)) from error
-
-
-def database_sentence(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if "No space left on device" in text or "could not extend file" in text:
-        return "The disk is full, so the database cannot work. Free some space and start again."
-    return f"The database does not answer. Check DATABASE_URL and that it runs. It said: {text}"
 
 
 def check_redis() -> None:

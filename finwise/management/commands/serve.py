@@ -1,3 +1,5 @@
+import contextlib
+import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -16,6 +18,9 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
+        # `kill` ends us like Ctrl-C: in order. uvicorn puts these back when it is done.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         listener = reserve(host, port)
         self.stderr.write(f"Serving on http://{host}:{listener.getsockname()[1]}")
-        serve(listener)
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(listener)
