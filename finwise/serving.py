@@ -60,7 +60,12 @@ def serve(listener: socket.socket) -> None:
     connections.close_all()
     keep_connections(settings.DATABASES["default"])
     allow_many_sockets()
-    config = uvicorn.Config(
+    Server(config()).run(sockets=[listener])
+
+
+def config() -> uvicorn.Config:
+    """How we serve; tests serve in the same way."""
+    return uvicorn.Config(
         "finwise.asgi:application",
         # Pushes back on a client that does not read, at twice the messages per CPU second.
         ws="websockets-sansio",
@@ -77,7 +82,6 @@ def serve(listener: socket.socket) -> None:
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         backlog=BACKLOG,
     )
-    Server(config).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
