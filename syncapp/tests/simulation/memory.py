@@ -270,7 +270,14 @@ class MemoryRepository:
 
     def prune(self, before_ms: int) -> None:
         tables = self._tables
-        for seq in [seq for seq, each in tables.transactions.items() if each.at_ms < before_ms]:
+        # Not the newest: whoever stands at the head is not to start over because the
+        # household was quiet for long.
+        old = [
+            seq
+            for seq, each in tables.transactions.items()
+            if each.at_ms < before_ms and seq < tables.head.seq
+        ]
+        for seq in old:
             self._set(tables.transactions, seq, _ABSENT)
         for key in [key for key, (_, each) in tables.conflicts.items() if each.at_ms < before_ms]:
             self._set(tables.conflicts, key, _ABSENT)

@@ -1,0 +1,304 @@
+"""When what a device has read does not hold any more: snapshots, and healing a restored server."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncapp import engine
+from syncapp.core.errors import Restarting
+from syncapp.core.messages import Rows
+
+from .harness import BEN, pump, rows_of, sync
+
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+def pair(server, phone):
+    a, b = phone(), phone()
+    sync(server, a, b)
+    return a, b
+
+
+def fill(a, n: int, text: str = "Gruppe") -> list[str]:
+    with a.store.transaction():
+        return [a.replica.create("account_group", {"name": f"{text} {k}"}) for k in range(n)]
+
+
+# --- restored (R01) -----------------------------------------------------------------------------
+
+
+def test_what_a_restored_server_lacks_is_brought_back_by_any_device_that_has_it(server, pair):
+    a, b = pair
+    old = fill(a, 3)
+    sync(server, a, b)
+    backup = server.home.dump()
+    fill(a, 700, "danach")
+    a.replica.edit("account_group", old[0], {"name": "geändert"})
+    a.replica.delete("account_group", old[1])
+    sync(server, a, b)
+    expected = rows_of(server.home)
+    a.cut(), b.cut()
+    server.home.restore(backup)
+    sync(server, b)  # only B comes back
+    assert rows_of(server.home) == expected == b.look()
+    assert b.is_green and not server.home.device(b.replica.meta.device).is_healing
+    sync(server, a, b)
+    assert a.look() == b.look() == rows_of(server.home) == expected
+    batches = [len(each.rows) for each in server.heard if isinstance(each, Rows)]
+    assert max(batches) == 500
+
+
+def test_nothing_disappears_from_the_screen_while_a_server_is_healed(server, pair):
+    a, _ = pair
+    backup = server.home.dump()
+    fill(a, 5)
+    sync(server, a)
+    a.cut()
+    server.home.restore(backup)
+    a.online()
+    for _ in range(60):
+        if a.link and a.link.up:
+            server.take(a.link, a.link.up.popleft())
+        server.deliver()
+        a.hear_one()
+        if a.link is None:
+            a.do(a.talk.asked(a.now))
+        healed = len(server.home.all_rows())
+        assert len(a.replica.rows("account_group")) == 5 or healed == 5
+    pump(server, a)
+    assert a.look() == rows_of(server.home) and len(a.look()) == 5
+
+
+def test_healing_goes_on_after_a_crash(server, phone, tmp_path):
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    backup = server.home.dump()
+    fill(a, 1200)
+    sync(server, a)
+    expected = rows_of(server.home)
+    a.cut()
+    server.home.restore(backup)
+    rows = 0
+
+    def twice(frame) -> None:
+        nonlocal rows
+        rows += isinstance(frame, Rows)
+        if rows == 2:
+            raise Restarting()
+
+    server.gate = twice
+    a.online()
+    while rows < 2:
+        if a.link and a.link.up:
+            server.take(a.link, a.link.up.popleft())
+        server.deliver()
+        a.hear_one()
+        if a.link is None:
+            a.do(a.talk.asked(a.now))
+    server.gate = lambda frame: None
+    a.crash()
+    assert len(a.store.heal_rows()) == 700
+    sync(server, a)
+    assert rows_of(server.home) == expected == a.look() and a.is_green
+
+
+def test_an_empty_heal_list_is_reported_too(server, pair):
+    a, _ = pair
+    fill(a, 2)
+    sync(server, a)
+    backup = server.home.dump()
+    sync(server, a)
+    a.replica.edit("account_group", fill(a, 1)[0], {"name": "x"})
+    sync(server, a)
+    a.cut()
+    server.home.restore(backup)
+    with a.store.transaction():
+        a.store.run("DELETE FROM base")  # this one has nothing to give
+    sync(server, a)
+    assert [each.last for each in server.heard if isinstance(each, Rows)] == [True]
+    assert not server.home.device(a.replica.meta.device).is_healing and a.is_green
+
+
+def test_a_viewers_device_does_not_heal(server, phone):
+    a, viewer = phone(), phone(user=BEN)
+    server.home.set_role(BEN, "viewer")
+    sync(server, a, viewer)
+    backup = server.home.dump()
+    fill(a, 2)
+    sync(server, a, viewer)
+    a.cut(), viewer.cut()
+    server.home.restore(backup)
+    sync(server, viewer)
+    assert server.home.all_rows() == {} and viewer.look() == {} and viewer.is_green
+
+
+def test_a_pending_edit_of_a_row_that_a_restored_server_lacks_survives(server, pair):
+    a, b = pair
+    backup = server.home.dump()
+    (group,) = fill(a, 1)
+    sync(server, a, b)
+    a.cut(), b.cut()
+    a.replica.edit("account_group", group, {"name": "offline geändert"})
+    server.home.restore(backup)
+    sync(server, a)
+    sync(server, a, b)
+    assert a.look() == b.look() == rows_of(server.home)
+    assert b.replica.row("account_group", group).fields["name"] == "offline geändert"
+    assert not a.replica.refused() and a.is_green
+
+
+def test_a_restore_under_an_open_conversation_is_noticed(server, pair):
+    """The next push or pull ends it; the next welcome tells why."""
+    a, b = pair
+    backup = server.home.dump()
+    fill(a, 3)
+    sync(server, a, b)
+    expected = rows_of(server.home)
+    server.home.restore(backup)
+    a.replica.create("account_group", {"name": "danach"})
+    for _ in range(4):
+        server.time.pass_s(21)
+        for each in (a, b):
+            each.do(each.talk.timer(each.now))
+        sync(server, a, b)
+    assert a.look() == b.look() == rows_of(server.home)
+    assert set(expected) <= set(a.look()) and len(a.look()) == 4
+
+
+# --- operator and horizon -----------------------------------------------------------------------
+
+
+def test_after_a_new_epoch_the_snapshot_counts_and_only_the_queue_is_sent(server, pair):
+    a, b = pair
+    gone, stays = fill(a, 2)
+    sync(server, a, b)
+    a.cut(), b.cut()
+    a.replica.edit("account_group", stays, {"name": "offline"})
+    imported = server.home.dump()
+    del imported.rows["account_group", gone]
+    server.home.restore(imported)
+    server.home.new_epoch()
+    sync(server, a)
+    sync(server, b)
+    assert a.look() == b.look() == rows_of(server.home)
+    assert ("account_group", gone) not in a.look()
+    assert a.replica.row("account_group", stays).fields["name"] == "offline"
+    assert not [each for each in server.heard if isinstance(each, Rows)]
+
+
+@pytest.fixture
+def absent(server, pair):
+    """B is away while A deletes a group and its tombstone is compacted; horizon for B."""
+    a, b = pair
+    group, other = fill(a, 2)
+    sync(server, a, b)
+    b.cut()
+    a.replica.delete("account_group", group)
+    sync(server, a)
+    server.time.pass_s(91 * DAY_S)
+    a.do(a.talk.timer(a.now))
+    sync(server, a)
+    for _ in range(2):  # A has read past it, and says so with its beat
+        server.time.pass_s(20)
+        a.do(a.talk.timer(a.now))
+        pump(server, a)
+    return a, b, group, other
+
+
+def compact(server) -> None:
+    with server.home.transaction():
+        assert engine.compact(server.home, server.time.ms) == 1
+
+
+def test_a_device_that_was_away_for_too_long_takes_a_snapshot(server, absent):
+    """E05: rows missing from it leave the base."""
+    a, b, group, _ = absent
+    compact(server)
+    sync(server, b)
+    sync(server, a, b)
+    assert ("account_group", group) not in b.look()
+    assert a.look() == b.look() | {("account_group", group): a.look()["account_group", group]}
+    assert b.is_green
+
+
+def test_a_late_edit_newer_than_the_horizon_brings_its_row_back_whole(server, absent):
+    """E05: pending rows survive."""
+    a, b, group, _ = absent
+    b.replica.edit("account_group", group, {"sortOrder": 7})
+    compact(server)
+    sync(server, b)
+    sync(server, a, b)
+    row = server.home.all_rows()["account_group", group]
+    assert (row.fields["name"], row.fields["sortOrder"], row.is_here) == ("Gruppe 0", 7, True)
+    assert a.replica.row("account_group", group).fields["sortOrder"] == 7
+    assert b.replica.pending == 0 and not b.replica.refused() and b.is_green
+
+
+def test_an_edit_older_than_the_horizon_is_for_its_person_to_decide(server, pair):
+    a, b = pair
+    (group,) = fill(a, 1)
+    sync(server, a, b)
+    b.cut()
+    b.replica.edit("account_group", group, {"sortOrder": 7})
+    server.time.pass_s(60)
+    a.replica.delete("account_group", group)
+    sync(server, a)
+    server.time.pass_s(91 * DAY_S)
+    for _ in range(3):
+        sync(server, a)
+        server.time.pass_s(20)
+        a.do(a.talk.timer(a.now))
+        pump(server, a)
+    compact(server)
+    sync(server, b)
+    (refused,) = b.replica.refused()
+    assert (refused.code, refused.fields) == ("row_missing", {"sortOrder": 7})
+    assert b.look() == {}, "what the server decided shows"
+    assert b.replica.pending == 0
+    b.replica.edit_again(refused.local)
+    sync(server, a, b)
+    row = server.home.all_rows()["account_group", group]
+    assert (row.fields["name"], row.fields["sortOrder"]) == ("Gruppe 0", 7)
+    assert b.replica.refused() == [] and a.look() == b.look()
+
+
+def test_a_discarded_edit_of_a_missing_row_leaves_nothing_behind(server, absent):
+    _, b, group, _ = absent
+    b.replica.edit("account_group", group, {"sortOrder": 7})
+    entry = b.store.entries_in("open")[0]
+    b.store.put_stamps({entry.local: "000000000001-0000-" + b.replica.meta.node})
+    compact(server)
+    sync(server, b)
+    (refused,) = b.replica.refused()
+    b.replica.discard(refused.local)
+    assert b.store.base_row(("account_group", group)) is None
+    assert b.replica.refused() == []
+
+
+def test_a_second_reset_does_not_make_a_device_forget_to_heal(server, phone, tmp_path):
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    backup = server.home.dump()
+    fill(a, 30)
+    sync(server, a)
+    expected = rows_of(server.home)
+    a.cut()
+    server.home.restore(backup)
+    server.page_limit = 10
+    fill(phone_b := phone(), 25, "B")
+    sync(server, phone_b)
+    a.online()
+    while not a.store.staged_keys():
+        if a.link.up:
+            server.take(a.link, a.link.up.popleft())
+        server.deliver()
+        a.hear_one()
+    assert a.replica.meta.reset == "restored"
+    a.crash()
+    phone_b.cut()
+    server.home.restore(backup)  # and once more, in the middle of the snapshot
+    sync(server, a)
+    sync(server, a, phone_b)
+    assert expected.items() <= rows_of(server.home).items()
+    assert a.look() == phone_b.look() == rows_of(server.home)
