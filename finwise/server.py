@@ -209,7 +209,10 @@ def welcome(state_dir: Path, options: argparse.Namespace, took_s: float) -> None
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # nobody reads any more; that is no reason to end
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 if __name__ == "__main__":
