@@ -58,7 +58,7 @@ class Conversation:
         self.has_news = False  # told already, since the frame that is outstanding
         self._noted: tuple[Any, ...] = ()
         self._noted_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     # --- frames
 
@@ -216,8 +216,8 @@ class Conversation:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something run beside the conversation; it ends with it."""
         task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def end(self, error: SyncError, status: messages.Status | None = None) -> None:
         """End the conversation from our side, after the frame in hand."""
@@ -228,7 +228,7 @@ class Conversation:
 
     async def leave(self) -> None:
         fanout.hub().leave(self)
-        for task in tuple(self._tasks):
+        for task in tuple(self.tasks):
             task.cancel()
 
 

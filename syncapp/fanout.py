@@ -58,7 +58,7 @@ class Room:
         self.tenant_id = tenant_id
         self.head = 0
         self.sockets: set[Conversation] = set()
-        self._delivery: asyncio.Task[None] | None = None
+        self.delivery: asyncio.Task[None] | None = None
         self._is_awake = False
 
     def heard(self, head: int) -> None:
@@ -70,8 +70,8 @@ class Room:
     def wake(self) -> None:
         """Look whether any socket is due something."""
         self._is_awake = True
-        if self._delivery is None or self._delivery.done():
-            self._delivery = asyncio.ensure_future(self._deliver())
+        if self.delivery is None or self.delivery.done():
+            self.delivery = asyncio.ensure_future(self._deliver())
 
     async def _deliver(self) -> None:
         # Looks once more before it ends: a head may be heard while pages are being sent.

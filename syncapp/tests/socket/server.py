@@ -1,0 +1,91 @@
+"""A real server for tests: uvicorn with the options of production, on a thread of this process.
+
+Its event loop is its own, so tests stay plain functions that wait for frames, and may look
+into the server with `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+from uuid import UUID
+
+from syncapp import fanout
+
+Result = TypeVar("Result")
+PATIENCE_S = 20
+
+
+class ServerThread:
+    """Serves on a free port of this machine until `stop`."""
+
+    def __init__(self) -> None:
+        from finwise.serving import Server, config, reserve
+
+        self._listener = reserve("127.0.0.1", 0)
+        self.port: int = self._listener.getsockname()[1]
+        self._config = config()
+        self.uvicorn = Server(self._config)
+        self._is_up = threading.Event()
+        self.loop: asyncio.AbstractEventLoop
+        self._thread = threading.Thread(target=self._serve, name="server", daemon=True)
+        self._thread.start()
+        assert self._is_up.wait(PATIENCE_S)
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=self._config.get_loop_factory()) as runner:
+            self.loop = runner.get_loop()
+            self.loop.call_soon(self._is_up.set)
+            runner.run(self.uvicorn.serve(sockets=[self._listener]))
+
+    def stop(self) -> None:
+        """As SIGTERM does."""
+        self.uvicorn.should_exit = True
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    # --- looking inside
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine in the server's loop and return what it returns."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
+
+    def ask(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Call a function in the server's loop."""
+
+        async def call() -> Result:
+            return function(*args)
+
+        return self.run(call())
+
+    def hub(self) -> fanout.Hub:
+        return self.ask(fanout.hub)
+
+    def settle(self, tenant_id: UUID) -> None:
+        """Return when the household's room has nothing left to tell anybody."""
+        self.run(_settled(tenant_id))
+
+    def wait_until_empty(self) -> None:
+        """Return when every socket has ended; a socket that stays is a leak."""
+        gives_up_s = time.monotonic() + PATIENCE_S
+        while rooms := self.ask(lambda: list(fanout.hub().rooms)):
+            assert time.monotonic() < gives_up_s, rooms
+
+
+async def _settled(tenant_id: UUID) -> None:
+    # Twice: what a delivery sends may run beside it, and wake it once more.
+    for _ in range(2):
+        room = fanout.hub().rooms.get(tenant_id)
+        if room is None:
+            return
+        busy = [room.delivery] if room.delivery is not None else []
+        busy += [task for socket in room.sockets for task in socket.tasks]
+        if busy:
+            await asyncio.wait(busy, timeout=PATIENCE_S)
