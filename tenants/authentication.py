@@ -32,7 +32,7 @@ _URL_SECRETS = {"token", "access_token", "authorization", "auth", "key", "sessio
 
 
 class Reason(StrEnum):
-    """Why a socket may not come in; for the log. The word after the colon never names a secret."""
+    """Why a socket may not come in, for the log; never with the secret itself."""
 
     FOREIGN_ORIGIN = "origin: not one of ours"
     SECRET_IN_URL = "url: a token in the query string ends up in access logs"  # noqa: S105
