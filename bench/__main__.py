@@ -1,0 +1,86 @@
+"""The command line: `script/bench [name …] [--quick] [--json FILE] [--readme]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from finwise.problem import Problem
+
+from . import machine
+from .figures import Figure
+from .house import open_house, set_up_django
+from .measures import NAMES, measure
+from .report import RESULTS, Report, write_readme
+from .scale import FULL, QUICK
+
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments)
+    try:
+        report = run(options.names or NAMES, options.quick)
+    except Problem as problem:
+        print(f"\n{problem}", file=sys.stderr)
+        return 1
+    print(f"\n{report.to_table()}\n\n{report.about()}")
+    for path in places_for(report, options):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(report.to_json(), encoding="utf-8")
+        print(f"Written to {path}")
+    if options.readme:
+        write_readme(report, result_file(report))
+    return 0
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="script/bench",
+        description="Measure a real server on a real, durable PostgreSQL of its own. A full run "
+        f"takes about two minutes and is written to {RESULTS.parent.name}/{RESULTS.name}.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only: {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="small amounts: does it work at all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
+    parser.add_argument("--readme", action="store_true", help="renew the table in the README")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(NAMES):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}")
+    if options.readme and (options.names or options.quick):
+        parser.error("--readme needs a full run")
+    return options
+
+
+def run(names: Sequence[str], is_quick: bool) -> Report:
+    began_s = time.monotonic()
+    about = machine.machine()  # how busy it is before we make it busy
+    scale = QUICK if is_quick else FULL
+    figures: dict[str, list[Figure]] = {}
+    with open_house() as house:
+        set_up_django()
+        for name in names:
+            print(f"{name} …", flush=True)
+            figures[name] = measure(name)(house, scale)
+            if said := house.said():
+                print(f"The server said:\n{said}", file=sys.stderr)
+        versions = machine.versions(house.postgresql_version())
+    command = " ".join(["python -m bench", *sys.argv[1:]])
+    now = datetime.now(UTC)
+    return Report(now, command, time.monotonic() - began_s, about, versions, figures)
+
+
+def places_for(report: Report, options: argparse.Namespace) -> list[Path]:
+    """A full run is kept among the results; any run goes where it was asked to."""
+    is_full = not (options.quick or options.names)
+    return [*([result_file(report)] if is_full else []), *([options.json] if options.json else [])]
+
+
+def result_file(report: Report) -> Path:
+    return RESULTS / f"{report.at:%Y-%m-%d}-{machine.short_name()}.json"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

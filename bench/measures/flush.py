@@ -1,0 +1,110 @@
+"""A device comes back with a long queue: changes a second until the last is durably settled.
+
+Beside it, on the same database and taking turns with it, so that a noisy machine is noisy
+for both: the same rows written by nothing but psycopg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from .. import raw
+from ..content import Content
+from ..figures import Figure, median_of
+from ..house import House, Usage
+from ..households import Household, make_household
+from ..scale import Scale
+from ..speaker import Speaker, pushes_of
+
+
+@dataclass(frozen=True)
+class Flushed:
+    count: int
+    seconds: float
+    usage: Usage
+
+    @property
+    def per_s(self) -> float:
+        return self.count / self.seconds
+
+
+def measure(house: House, scale: Scale) -> list[Figure]:
+    asyncio.run(_flush(house, make_household(), min(scale.flush, 500)))  # warms the server up
+    creates: list[Flushed] = []
+    edits: list[Flushed] = []
+    raw_inserts: list[float] = []
+    raw_updates: list[float] = []
+    raw_noted: list[float] = []
+    for _ in range(scale.runs):
+        household = make_household()
+        created, edited = asyncio.run(_flush(house, household, scale.flush))
+        creates.append(created)
+        edits.append(edited)
+        records = raw.records_of(household)
+        empty = make_household()
+        raw_inserts.append(len(records) / raw.upsert(empty, records))
+        raw_updates.append(len(records) / raw.upsert(empty, records))
+        raw_noted.append(len(records) / raw.upsert(make_household(), records, is_noted=True))
+    count = f"{scale.flush:,}"
+    return [
+        *_figures("create", f"{count} new accounts", creates),
+        *_figures("edit", f"{count} edits", edits),
+        median_of("raw_insert", "Raw limit: the same rows, inserted", raw_inserts, "rows/s"),
+        median_of("raw_update", "Raw limit: the same rows, updated", raw_updates, "rows/s"),
+        median_of("raw_noted", "Raw with lock, numbering and fates, inserted", raw_noted, "rows/s"),
+        _ratio("create_of_raw", "New accounts, of the raw limit", creates, raw_inserts),
+        _ratio("edit_of_raw", "Edits, of the raw limit", edits, raw_updates),
+        _ratio("create_of_noted", "New accounts, of raw with fates", creates, raw_noted),
+    ]
+
+
+async def _flush(house: House, household: Household, count: int) -> tuple[Flushed, Flushed]:
+    speaker = await Speaker.connect(house.address, household.id, household.tokens[0])
+    await speaker.hello()
+    await speaker.pull()
+    content = Content(seed=count)
+    creates = [speaker.change("create", content.row_id(), content.account()) for _ in range(count)]
+    edits = [speaker.change("edit", each.id, content.edit(), each.stamp) for each in creates]
+    created = await _timed(house, speaker, list(pushes_of(creates)))
+    edited = await _timed(house, speaker, list(pushes_of(edits, acknowledged=count)))
+    await speaker.close()
+    return created, edited
+
+
+async def _timed(house: House, speaker: Speaker, pushes: list[str]) -> Flushed:
+    before = house.usage()
+    began_s = time.perf_counter()
+    count = await speaker.flush(pushes)
+    seconds = time.perf_counter() - began_s
+    return Flushed(count, seconds, house.usage().since(before))
+
+
+def _figures(name: str, what: str, runs: list[Flushed]) -> list[Figure]:
+    return [
+        median_of(
+            f"{name}_per_s",
+            f"Offline flush of {what}",
+            (each.per_s for each in runs),
+            "changes/s",
+            at_least=5_000,
+        ),
+        median_of(
+            f"{name}_server_cpu",
+            "· server CPU for 1,000",
+            (each.usage.server_s * 1000 / each.count for each in runs),
+            "s",
+        ),
+        median_of(
+            f"{name}_postgres_cpu",
+            "· PostgreSQL CPU for 1,000",
+            (each.usage.postgres_s * 1000 / each.count for each in runs),
+            "s",
+        ),
+    ]
+
+
+def _ratio(name: str, label: str, runs: list[Flushed], limits: list[float]) -> Figure:
+    ratios = [run.per_s / limit for run, limit in zip(runs, limits, strict=True)]
+    return median_of(name, label, ratios, "of 1", at_least=0.5)

@@ -1,0 +1,73 @@
+"""Many devices that only listen: memory of the server process for each.
+
+On a fresh server that has served a little: one that had served much would take the
+devices' memory from what it holds already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..figures import Figure
+from ..house import House
+from ..households import Household, make_household
+from ..scale import Scale
+from ..speaker import Speaker
+
+AT_ONCE = 20  # handshakes under way
+
+
+def measure(house: House, scale: Scale) -> list[Figure]:
+    many = [make_household(people=2) for _ in range(scale.idle_households)]
+    one = [make_household(people=10)]
+    figures = []
+    for name, what, households in (
+        ("many", f"{len(many)} households", many),
+        ("one", "one household", one),
+    ):
+        before, after, collected = asyncio.run(_idle(house, households, scale.idle))
+        for key, label, memory, aim in (
+            (name, f"Memory of an idle device, {scale.idle} in {what}", after, 60),
+            (f"{name}_collected", "· after a garbage collection", collected, None),
+        ):
+            kib = (memory - before) / 1024 / scale.idle
+            figures.append(Figure(key, label, kib, "KiB", at_most=aim))
+    return figures
+
+
+async def _idle(house: House, households: list[Household], count: int) -> tuple[int, int, int]:
+    """Bytes before, with the devices connected, and after a garbage collection with them."""
+    house.start_server()
+    warm = await _connect(house, [make_guest(households) for _ in range(AT_ONCE)])
+    await asyncio.gather(*(each.close() for each in warm))
+    house.collect_garbage()
+    before = house.memory_bytes()
+    places = []
+    for n in range(count):
+        household = households[n % len(households)]
+        token = household.tokens[n // len(households) % len(household.tokens)]
+        places.append((household, token))
+    speakers = await _connect(house, places)
+    after = house.memory_bytes()
+    house.collect_garbage()
+    collected = house.memory_bytes()
+    await asyncio.gather(*(each.close() for each in speakers))
+    return before, after, collected
+
+
+def make_guest(households: list[Household]) -> tuple[Household, str]:
+    return households[0], households[0].tokens[0]
+
+
+async def _connect(house: House, places: list[tuple[Household, str]]) -> list[Speaker]:
+    """Connect devices that have read everything and now only listen."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(household: Household, token: str) -> Speaker:
+        async with limit:
+            speaker = await Speaker.connect(house.address, household.id, token)
+            await speaker.hello()
+            await speaker.pull()
+            return speaker
+
+    return list(await asyncio.gather(*(one(*place) for place in places)))

@@ -1,0 +1,34 @@
+"""How much of everything: the published amounts, and small ones to see that it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    runs: int = 5  # of which the median is told
+    flush: int = 5_000
+    converge: int = 1_000
+    devices: int = 10
+    live_edits: int = 300
+    live_per_s: float = 20.0
+    first_load: int = 10_000
+    idle: int = 500
+    idle_households: int = 50
+    provisionings: int = 50
+
+
+FULL = Scale()
+QUICK = Scale(
+    runs=1,
+    flush=600,
+    converge=100,
+    devices=3,
+    live_edits=20,
+    live_per_s=50.0,
+    first_load=700,
+    idle=20,
+    idle_households=4,
+    provisionings=3,
+)
