@@ -146,7 +146,7 @@ def test_a_real_deadlock_is_never_shown(home: UUID, new_household: Any) -> None:
     for thread in threads:
         thread.join(timeout=30)
     assert outcomes == ["done", "done"]
-    assert len(attempts) == 3
+    assert len(attempts) >= 3, "who loses a deadlock under load may lose it again"
 
 
 def test_a_dead_connection_is_replaced_before_anything_ran(
