@@ -127,7 +127,7 @@ class Ground:
 
     def _ground_row(self, key: Key) -> Row | None:
         """The base, with what is on its way to a restored server."""
-        base, heal = self.store.base_row(key), self.store.heal_row(key)
+        base, heal = self.store.base_or_kept_row(key), self.store.heal_row(key)
         return base if heal is None else merge(base, heal)
 
     def row(self, entity: str, row_id: str) -> Row | None:

@@ -63,7 +63,7 @@ class Review(Editing):
         with self.store.transaction():
             entry = self._undecided(local)
             row = self.row(*entry.key)
-            base = self.store.base_row(entry.key)
+            base = self.store.base_or_kept_row(entry.key)
             followers = [
                 each
                 for each in self.store.entries_in("refused")

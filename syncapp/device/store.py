@@ -185,6 +185,15 @@ class Store:
     # --- base --------------------------------------------------------------------------
 
     def base_row(self, key: Key) -> Row | None:
+        """The row as the server last decided it."""
+        found = self.run(
+            "SELECT fields, stamp, stamps FROM base WHERE entity = ? AND id = ? AND NOT is_kept",
+            *key,
+        ).fetchone()
+        return None if found is None else _row(*key, *found)
+
+    def base_or_kept_row(self, key: Key) -> Row | None:
+        """Also a row that the server has no more, as long as an edit of it is undecided."""
         found = self.run(
             "SELECT fields, stamp, stamps FROM base WHERE entity = ? AND id = ?", *key
         ).fetchone()

@@ -272,7 +272,7 @@ def test_a_discarded_edit_of_a_missing_row_leaves_nothing_behind(server, absent)
     sync(server, b)
     (refused,) = b.replica.refused()
     b.replica.discard(refused.local)
-    assert b.store.base_row(("account_group", group)) is None
+    assert b.store.base_or_kept_row(("account_group", group)) is None
     assert b.replica.refused() == []
 
 
