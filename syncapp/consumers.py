@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from tenants.authentication import Refusal, visitor_of
+from tenants.authentication import Refusal, Visitor, claim_of, visitor_of
 from tenants.context import run_in_public
 
 from .conversation import Conversation
@@ -21,7 +21,6 @@ from .core import messages
 from .core.errors import (
     HostileFrame,
     Internal,
-    NoHello,
     Restarting,
     SignIn,
     SyncError,
@@ -46,6 +45,7 @@ class SyncConsumer:
         self._receive = receive
         self._asgi_send = send
         self._is_open = False
+        self._conversation: Conversation | None = None
         self._bucket = TokenBucket(messages.FRAMES_PER_SECOND, messages.FRAMES_BURST)
         self._bad_frames = 0
         # Held while a frame is being handled: whoever closes waits for the batch in hand.
@@ -61,11 +61,12 @@ class SyncConsumer:
     async def run(self) -> None:
         if (await self._receive())["type"] != "websocket.connect":
             return
-        conversation = await self._open()
+        conversation = self._conversation = await self._open()
         if conversation is None:
             return
         hello_timer = asyncio.get_running_loop().call_later(
-            messages.HELLO_TIMEOUT_S, self._no_hello, conversation
+            messages.HELLO_TIMEOUT_S,
+            lambda: conversation.spawn(conversation.end_unless_greeted()),
         )
         try:
             while (event := await self._receive())["type"] == "websocket.receive":
@@ -76,7 +77,7 @@ class SyncConsumer:
         finally:
             self._is_open = False
             hello_timer.cancel()
-            await conversation.leave()
+            conversation.leave()
 
     async def _open(self) -> Conversation | None:
         """Accept and begin, or say why not. A browser cannot read a refused handshake."""
@@ -90,27 +91,28 @@ class SyncConsumer:
             {"type": "websocket.accept", "subprotocol": messages.PROTOCOL if speaks else None}
         )
         self._is_open = True
-        error: SyncError | None = None
         if isinstance(visitor, SyncError):
-            error = visitor
+            await self.fail(visitor, close_code=Restarting.close_code)
         elif isinstance(visitor, Refusal):
-            error = SignIn()
+            await self.fail(SignIn())
         elif not speaks:
-            error = UpgradeNeeded(f"This server speaks {messages.PROTOCOL}.")
-        if error is not None:
-            await self.fail(error)
+            await self.fail(UpgradeNeeded(f"This server speaks {messages.PROTOCOL}."))
+        if not self._is_open:
             return None
         tenant_id: UUID = self._scope["url_route"]["kwargs"]["tenant_id"]
         return Conversation(self, tenant_id, visitor)
 
-    async def _visitor(self) -> Any:
+    async def _visitor(self) -> Visitor | Refusal | SyncError:
+        claim = claim_of(self._scope)
+        if isinstance(claim, Refusal):
+            return claim  # without a worker or the database
         try:
             return await run_in_public(visitor_of, self._scope)
         except SyncError as error:
-            return Restarting(error.message)
+            return error
         except Exception:
             log.exception("looking up a visitor failed")
-            return Restarting()
+            return Internal()
 
     async def _frame(self, conversation: Conversation, text: str | None) -> None:
         """Handle one frame; whatever goes wrong has a code, and the socket its answer."""
@@ -132,8 +134,11 @@ class SyncConsumer:
             log.exception("handling a frame failed")
             await self.fail(Internal(), of=messages.type_of_text(text or ""))
 
-    async def fail(self, error: SyncError, of: str = "") -> None:
-        """Tell the peer what happened and, if the error ends the conversation, close."""
+    async def fail(self, error: SyncError, of: str = "", *, close_code: int | None = None) -> None:
+        """Tell the peer what happened and, if the error ends the conversation, close.
+
+        close_code: close with this one, if the error has none of its own.
+        """
         await self.send(
             messages.Error(
                 code=error.code,
@@ -143,8 +148,9 @@ class SyncConsumer:
                 retry_after_ms=error.retry_after_ms or 0,
             )
         )
-        if error.close_code is not None:
-            await self.close(error.close_code)
+        code = error.close_code or close_code
+        if code is not None:
+            await self.close(code)
 
     async def send(self, frame: Any) -> None:
         await self.send_text(messages.encode(frame))
@@ -163,14 +169,12 @@ class SyncConsumer:
         if not self._is_open:
             return
         self._is_open = False
+        if self._conversation is not None:
+            self._conversation.leave_room()
         try:
             await self._asgi_send({"type": "websocket.close", "code": code})
         except Exception as error:
             log.debug("a socket went away while closing: %r", error)
-
-    def _no_hello(self, conversation: Conversation) -> None:
-        if not conversation.is_greeted and not self.busy.locked():
-            conversation.spawn(self.fail(NoHello()))
 
 
 class TokenBucket:

@@ -22,14 +22,30 @@ from . import engine, fanout, registry
 from .core import messages
 from .core.cursor import START, Cursor, Position, text_to_cursor
 from .core.entity import describe, version_of
-from .core.errors import Maintenance, NotYours, OutOfTurn, Restarting, SyncError
+from .core.errors import (
+    Maintenance,
+    NoHello,
+    NotYours,
+    OutOfTurn,
+    Restarting,
+    SyncError,
+    TooFast,
+)
 from .repository import PostgresRepository
+from .rooms import Room
+from .sync_requests import take_report
 
 if TYPE_CHECKING:
     from .consumers import SyncConsumer
 
 # How a device is, is written down when it changes, and at least this often.
 NOTE_EVERY_S = 60
+# How long whoever ends a conversation waits for the frame in hand, or for a peer to read.
+END_PATIENCE_S = 10
+# A device may ask again for what is on its way to it already, but not for ever: each time
+# costs the server a page, whether it is read or not.
+REPEATED_ASKS_MAX = 8
+REPEATED_ASKS_PAUSE_MS = 5_000
 
 
 def now_ms() -> int:
@@ -46,7 +62,7 @@ class Conversation:
         self.user_id = str(visitor.user_id)
         self.device_id = ""
         self.is_greeted = False
-        self.room = fanout.Room(tenant_id)  # nobody's, until hello joins the household's
+        self.room = Room(tenant_id)  # nobody's, until hello joins the household's
         # Reading: credit begins with the first pull; a frame with rows is outstanding until
         # a pull stands at or behind its end.
         self.cursor: Cursor | None = None
@@ -55,7 +71,10 @@ class Conversation:
         self.is_asked = False
         self.pulls = 0  # tells whether another pull came while a page was being read
         self.outstanding: Position | None = None
-        self.has_news = False  # told already, since the frame that is outstanding
+        self._repeated_asks = 0  # since the outstanding frame
+        self._is_sending = False  # a page that the peer's network has not taken yet
+        self._has_news = False  # told already, since the frame that is outstanding
+        self._told_head = -1  # the newest head that this device was told
         self._noted: tuple[Any, ...] = ()
         self._noted_at = 0.0
         self.tasks: set[asyncio.Task[None]] = set()
@@ -79,7 +98,7 @@ class Conversation:
                 await self._ping(frame)
             case messages.Report():
                 await self._note(frame, is_urgent=True)
-                fanout.take_report(self.tenant_id, self.device_id, frame)
+                take_report(self.tenant_id, self.device_id, frame)
 
     async def _hello(self, hello: messages.Hello) -> None:
         if self.is_greeted:
@@ -108,6 +127,7 @@ class Conversation:
             await self.socket.close(Restarting.close_code)
             return
         self.is_greeted = True
+        self._told_head = greeting.head.seq
         self.room.heard(greeting.head.seq)
 
     async def _find_household(self, hello: messages.Hello) -> bool:
@@ -134,9 +154,10 @@ class Conversation:
         outcome: engine.Outcome = await self._call(
             function, self.device_id, self.user_id, frame, now_ms(), write=True
         )
-        await self.socket.send(outcome.ack)
+        # First, because a peer that does not read keeps its ack waiting.
         if outcome.seq is not None:
             fanout.hub().announce(self.tenant_id, outcome.seq)
+        await self.socket.send(outcome.ack)
 
     def _pull(self, pull: messages.Pull) -> None:
         """Take the credit; the room answers as soon as there is something to say."""
@@ -146,9 +167,13 @@ class Conversation:
         self.cursor, self.limit = cursor, pull.limit
         self.pulls += 1
         self.is_asked = self.is_asked or pull.ask
-        if self.outstanding is None or pull.ask or self.position >= self.outstanding:
+        has_arrived = self.outstanding is None or self.position >= self.outstanding
+        self._repeated_asks = 0 if has_arrived else self._repeated_asks + pull.ask
+        if self._repeated_asks > REPEATED_ASKS_MAX:
+            raise TooFast(retry_after_ms=REPEATED_ASKS_PAUSE_MS)
+        if has_arrived or pull.ask:
             self.outstanding = None
-            self.has_news = False
+            self._has_news = False
             self.has_pulled = True
         self.room.wake()
 
@@ -189,7 +214,7 @@ class Conversation:
 
     @property
     def may_get_rows(self) -> bool:
-        return self.has_pulled and self.outstanding is None
+        return self.has_pulled and self.outstanding is None and not self._is_sending
 
     def give_page(self, page: engine.Page, text: str) -> None:
         """Send a page that the room has read and encoded; does not wait for the peer."""
@@ -197,37 +222,75 @@ class Conversation:
             return
         self.is_asked = False
         self.cursor = page.cursor
+        self._told_head = max(self._told_head, page.head.seq)
         if page.rows:  # an empty answer costs no credit
             self.outstanding = page.cursor.position
-        self.spawn(self.socket.send_text(text))
+        self._is_sending = True
+        self.spawn(self._send_page(text))
 
-    def lose_credit(self, error: SyncError) -> None:
+    async def _send_page(self, text: str) -> None:
+        await self.socket.send_text(text)
+        self._is_sending = False
+        if self.may_get_rows:  # it was not, while it could have been due
+            self.room.wake()
+
+    def lose_page(self, error: SyncError) -> None:
         """A page could not be read. Whoever asked hears it; the others get news."""
-        if self.is_asked:
-            self.spawn(self.socket.fail(error, of="pull"))
-        self.is_asked = self.has_pulled = self.has_news = False
+        of = "pull" if self.is_asked else ""
+        self.is_asked = self.has_pulled = self._has_news = False
+        self._told_head = -1
+        if error.close_code is not None:
+            self.end_soon(error, of=of)
+        elif of:
+            self.spawn(self.socket.fail(error, of=of))
 
     def give_news(self, head: int) -> None:
-        """At most one while a frame is outstanding."""
-        if not self.has_news and self.is_greeted:
-            self.has_news = True
+        """At most one while a frame is outstanding, and never what was told already."""
+        if self.is_greeted and not self._has_news and head > self._told_head:
+            self._has_news = True
+            self._told_head = head
             self.spawn(self.socket.send(messages.News(head=head)))
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def ask_to_sync(self, request: messages.SyncRequest) -> None:
+        if self.is_greeted:
+            self.spawn(self.socket.send(request))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let something run beside the conversation; it ends with it."""
         task = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task
 
-    async def end(self, error: SyncError, status: messages.Status | None = None) -> None:
-        """End the conversation from our side, after the frame in hand."""
+    def end_soon(
+        self, error: SyncError, status: messages.Status | None = None, of: str = ""
+    ) -> asyncio.Task[None]:
+        """End the conversation from our side, after the frame in hand; tells nothing more."""
+        self.leave_room()
+        return self.spawn(self._end(error, status, of))
+
+    async def _end(self, error: SyncError, status: messages.Status | None, of: str) -> None:
+        try:
+            async with asyncio.timeout(END_PATIENCE_S), self.socket.busy:
+                if status is not None:
+                    await self.socket.send(status)
+                await self.socket.fail(error, of=of)
+        except TimeoutError:
+            await self.socket.close(error.close_code or Restarting.close_code)
+
+    async def end_unless_greeted(self) -> None:
+        """The time for a hello is over; one that is in hand is waited for."""
         async with self.socket.busy:
-            if status is not None:
-                await self.socket.send(status)
-            await self.socket.fail(error)
+            if not self.is_greeted:
+                await self.socket.fail(NoHello())
 
-    async def leave(self) -> None:
+    def leave_room(self) -> None:
+        """From now on this socket gets neither changes nor news."""
         fanout.hub().leave(self)
+
+    def leave(self) -> None:
+        """The socket has ended."""
+        self.leave_room()
         for task in tuple(self.tasks):
             task.cancel()
 

@@ -17,10 +17,15 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from tenants.access import ACCESS_CHANNEL
 
+from .sync_requests import SYNC_CHANNEL
+
 log = logging.getLogger(__name__)
 
-CHANNELS = ("finwise_news", ACCESS_CHANNEL, "finwise_sync")
+NEWS_CHANNEL = "finwise_news"  # the payload is "schema seq"; sql/triggers.sql names it too
+CHANNELS = (NEWS_CHANNEL, ACCESS_CHANNEL, SYNC_CHANNEL)
 RETRY_MAX_S = 10.0
+# A listener never speaks, so only the kernel can find out that the other side is gone.
+KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}
 # What Django adds for itself to the parameters of libpq.
 _NOT_FOR_LIBPQ = ("cursor_factory", "context", "pool", "prepare_threshold", "autocommit")
 
@@ -33,6 +38,7 @@ class Listener:
     ) -> None:
         self._hear = hear
         self._refresh = refresh
+        self.pid: int | None = None  # of the backend, while it listens
 
     async def run(self) -> None:
         """Listen until cancelled; connects again, with back-off and jitter."""
@@ -44,22 +50,26 @@ class Listener:
                 ) as connection:
                     for channel in CHANNELS:
                         await connection.execute(f"LISTEN {channel}")
+                    self.pid = connection.info.backend_pid
                     failures = 0
                     await self._refresh()
                     async for notification in connection.notifies():
                         self._tell(notification)
             except psycopg.Error as error:
                 log.info("LISTEN is down: %s", type(error).__name__)
+            finally:
+                self.pid = None
             failures += 1
             await asyncio.sleep(random.uniform(0, min(RETRY_MAX_S, 0.1 * 2**failures)))
 
     def _tell(self, notification: psycopg.Notify) -> None:
         try:
             self._hear(notification.channel, notification.payload)
-        except Exception:  # anybody with a connection can NOTIFY anything
-            log.exception("a notification on %s was not understood", notification.channel)
+        except ValueError:  # anybody with a connection can NOTIFY anything
+            log.warning("a notification on %s was not understood", notification.channel)
 
 
 def _parameters() -> dict[str, Any]:
     parameters = connections[DEFAULT_DB_ALIAS].get_connection_params()
-    return {key: value for key, value in parameters.items() if key not in _NOT_FOR_LIBPQ}
+    ours = {key: value for key, value in parameters.items() if key not in _NOT_FOR_LIBPQ}
+    return KEEPALIVE | ours

@@ -32,7 +32,7 @@ def server(
 ) -> Iterator[ServerThread]:
     """The server that all tests share; when one is over, nobody is connected."""
     yield _running_server
-    _running_server.wait_until_empty()
+    _running_server.wait_until_idle()
 
 
 @pytest.fixture

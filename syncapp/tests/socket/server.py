@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from syncapp import fanout
+from tenants import context
 
 Result = TypeVar("Result")
 PATIENCE_S = 20
@@ -42,8 +43,12 @@ class ServerThread:
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=self._config.get_loop_factory()) as runner:
             self.loop = runner.get_loop()
-            self.loop.call_soon(self._is_up.set)
+            self.loop.call_soon(self._note_tasks)
             runner.run(self.uvicorn.serve(sockets=[self._listener]))
+
+    def _note_tasks(self) -> None:
+        self._from_the_start = asyncio.all_tasks()
+        self._is_up.set()
 
     def stop(self) -> None:
         """As SIGTERM does."""
@@ -72,11 +77,19 @@ class ServerThread:
         """Return when the household's room has nothing left to tell anybody."""
         self.run(_settled(tenant_id))
 
-    def wait_until_empty(self) -> None:
-        """Return when every socket has ended; a socket that stays is a leak."""
+    def wait_until_idle(self) -> None:
+        """Return when every socket has ended and left nothing behind; what stays is a leak."""
         gives_up_s = time.monotonic() + PATIENCE_S
-        while rooms := self.ask(lambda: list(fanout.hub().rooms)):
-            assert time.monotonic() < gives_up_s, rooms
+        while left := self.ask(self._what_runs):
+            assert time.monotonic() < gives_up_s, left
+        # What was cancelled may still be on a worker.
+        all_are_free = threading.Barrier(context.WORKERS)
+        for future in [context._workers.submit(all_are_free.wait) for _ in range(context.WORKERS)]:
+            future.result(PATIENCE_S)
+
+    def _what_runs(self) -> list[object]:
+        tasks = asyncio.all_tasks() - self._from_the_start - {asyncio.current_task()}
+        return [*tasks, *fanout.hub().rooms]
 
 
 async def _settled(tenant_id: UUID) -> None:
