@@ -43,6 +43,7 @@ class Hearing(Ground):
     _rows_in_flight: tuple[frozenset[int], bool] | None = None  # versions; whether the last
     _hello_sent_ms: int = 0
     _ping_sent_ms: int = 0
+    _new_numbers: frozenset[int] = frozenset()  # given in this connection
 
     # --- welcome -----------------------------------------------------------------------
 
@@ -191,6 +192,9 @@ class Hearing(Ground):
         self.changed.update((old.entity, old.id) for old, _ in differing)
         if meta.reset == "restored" and meta.role != "viewer":
             for old, snapshot in differing:
+                if EXISTS not in old.stamps:
+                    # Only its own edits are known here; each of them wrote "here".
+                    old.fields[EXISTS], old.stamps[EXISTS] = True, old.newest_stamp
                 merged = merge(snapshot, old)
                 if merged != snapshot and not self._is_read_only(old.entity):
                     waiting = self.store.heal_row((old.entity, old.id))
@@ -245,8 +249,7 @@ class Hearing(Ground):
         """Take one answer in. Returns the stamp under which the server has the change."""
         settled = settle(entry, result, self._ground_row(entry.key))
         if settled.won is not None:
-            base = self.store.base_row(entry.key)
-            self.store.put_base([_accepted(base, settled.won)])
+            self._take_won(settled.won, is_new=result.number in self._new_numbers)
         if settled.healing is not None:
             self.store.put_heal([settled.healing])
         if settled.remains is not None:
@@ -255,6 +258,17 @@ class Hearing(Ground):
             self.store.delete_entries([entry.local])
         self.changed.add(entry.key)
         return settled.effective
+
+    def _take_won(self, won: Row, *, is_new: bool) -> None:
+        """Merge what the server took into the base, so that it goes on showing.
+
+        is_new: the server has it since this moment. An answer that may be a repeated one
+        makes no row: the row may be deleted and compacted since, and what the server still
+        has was pulled before, or comes with the next page.
+        """
+        base = self.store.base_row((won.entity, won.id))
+        if base is not None or is_new:
+            self.store.put_base([_accepted(base, won)])
 
     def _restamp_followers(self, meta: Meta, effective: dict[Key, str]) -> None:
         """What was typed after a change that the server re-stamped stays after it."""
@@ -316,19 +330,25 @@ class Hearing(Ground):
         self.store.delete_entries(each.local for each in waiting if each.state == "healing")
         names_lost = {each.field for each in refused}
         if waiting and not names_lost & {"", EXISTS}:
-            # Newer than any compacted delete: the server has it now. (What a restored server
-            # heals may be older than one; that comes back by itself, or not at all.)
+            # Newer than any delete that was compacted when the server asked for it. (What a
+            # restored server heals may be older than one: it comes back with a page, or not.)
             taken = {name: row.fields[name] for name in row.fields if name not in names_lost}
             won = Row(*key, taken, {name: row.stamps[name] for name in taken})
-            self.store.put_base([_accepted(self.store.base_row(key), won)])
+            self._take_won(won, is_new=False)
 
 
 def _decided(base: Row, told: Row) -> Row:
     """The base after the server has told a row: newer stamps win, and at equal ones its word.
 
     (A value that this device had queued in another form than the server stored it would
-    otherwise stay different here for ever.)
+    otherwise stay different here for ever.) A told row is whole: what it lacks, and what is
+    not newer, the server has compacted and made anew since.
     """
+    newest_told = told.newest_stamp
+    for name in [name for name in base.stamps if name not in told.stamps]:
+        if base.stamps[name] <= newest_told:
+            del base.stamps[name]
+            base.fields.pop(name, None)
     for name, stamp in told.stamps.items():
         if stamp >= base.stamps.get(name, NO_STAMP):
             base.fields[name] = told.fields.get(name)
