@@ -11,7 +11,7 @@ from typing import Literal
 
 from syncapp.core.change import EXISTS, Row
 from syncapp.core.clock import NO_STAMP, newest
-from syncapp.core.merge import is_winner, merge
+from syncapp.core.merge import merge
 from syncapp.core.messages import (
     Ack,
     Changes,
@@ -357,13 +357,16 @@ def _decided(base: Row, told: Row) -> Row:
 
 
 def _accepted(base: Row | None, won: Row) -> Row:
-    """The base with what the server took of a change, by stamp."""
+    """The base with what the server took of a change, by stamp.
+
+    At equal stamps the base stays: it was told by the server, perhaps in another form than
+    the one that was typed here.
+    """
     if base is None:
         return won
     for name, stamp in won.stamps.items():
-        value = won.fields[name]
-        if is_winner(stamp, value, base.stamps.get(name, NO_STAMP), base.fields.get(name)):
-            base.fields[name] = value
+        if stamp > base.stamps.get(name, NO_STAMP):
+            base.fields[name] = won.fields[name]
             base.stamps[name] = stamp
     return base
 
