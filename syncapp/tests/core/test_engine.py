@@ -1,0 +1,254 @@
+"""What the engine decides besides the fate of a change: over a repository in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncapp import engine
+from syncapp.core.change import EXISTS
+from syncapp.core.clock import SERVER_NODE, node_of
+from syncapp.core.cursor import text_to_cursor
+from syncapp.core.errors import BadFrame, Forbidden, NotYours, Refused, Restarting
+from syncapp.core.messages import Change, Hello, Ping, Push, Rows, row_to_wire
+from syncapp.tests.simulation.household import HOUSEHOLD
+from syncapp.tests.simulation.memory import MemoryRepository
+
+NOW = 1_700_000_000_000
+DAY_MS = 24 * 3600 * 1000
+ANNA, BEN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+PHONE, TABLET = "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444"
+NODES = {PHONE: "00000000000000aa", TABLET: "00000000000000bb"}
+GROUP = "70b1c2d3-e4f5-4a6b-8c7d-9e0f1a2b3c4d"
+
+
+class Home:
+    """One household and its engine; every call is one transaction."""
+
+    def __init__(self) -> None:
+        self.repository = MemoryRepository(HOUSEHOLD, ANNA, now_ms=NOW)
+        self.now_ms = NOW
+
+    def call(self, function, *args, **kwargs):
+        with self.repository.transaction():
+            return function(self.repository, *args, **kwargs)
+
+    def hello(self, device=PHONE, user=ANNA, **fields):
+        node = fields.pop("node", NODES[device])
+        return self.call(engine.greet, Hello(device=device, node=node, **fields), user, self.now_ms)
+
+    def push(self, *changes, device=PHONE, user=ANNA, acknowledged=0):
+        message = Push(changes=list(changes), acknowledged=acknowledged)
+        return self.call(engine.apply_push, device, user, message, self.now_ms)
+
+    def edit(self, kind, fields, **options):
+        return self.call(engine.edit, "account_group", GROUP, kind, fields, self.now_ms, **options)
+
+    def cursor(self):
+        return engine.changes_since(self.repository, None, ANNA).cursor
+
+    @property
+    def row(self):
+        return self.repository.all_rows()["account_group", GROUP]
+
+
+@pytest.fixture
+def home():
+    made = Home()
+    made.hello()
+    return made
+
+
+def change(number, kind="create", fields=None, seen=None, device=PHONE, at_ms=None, row_id=GROUP):
+    stamp = f"{at_ms or NOW + number:012x}-0000-{NODES[device]}"
+    fields = {"name": "Sparen"} if fields is None and kind == "create" else fields or {}
+    return Change(number, "account_group", row_id, kind, stamp, fields, seen or {})
+
+
+# --- edits on the server ------------------------------------------------------------------
+
+
+def test_an_edit_on_the_server_is_stamped_by_the_server_and_later_than_anything_accepted(home):
+    home.push(change(1, at_ms=NOW + 4_000))
+    home.edit("edit", {"name": "Urlaub"})
+    stamp = home.row.stamps["name"]
+    assert node_of(stamp) == SERVER_NODE
+    assert stamp > home.row.stamps["sortOrder"]
+    assert home.repository.all_conflicts() == []
+
+
+def test_a_stale_form_loses_visibly_and_writes_nothing(home):
+    home.push(change(1))
+    loaded = dict(home.row.stamps)
+    home.push(change(2, "edit", {"name": "Urlaub"}, {"name": loaded["name"]}))
+    seq = home.repository.read_head().seq
+    with pytest.raises(engine.Stale) as caught:
+        home.edit("edit", {"name": "Auto"}, seen=loaded)
+    assert caught.value.fields == ["name"]
+    assert (home.row.fields["name"], home.repository.read_head().seq) == ("Urlaub", seq)
+
+
+def test_a_form_that_changes_another_field_or_to_the_same_value_is_not_stale(home):
+    home.push(change(1))
+    loaded = dict(home.row.stamps)
+    home.push(change(2, "edit", {"name": "Urlaub"}, {"name": loaded["name"]}))
+    seen = {name: stamp for name, stamp in loaded.items() if name != EXISTS}
+    home.edit("edit", {"sortOrder": 7, "name": "Urlaub"}, seen=seen)
+    assert (home.row.fields["name"], home.row.fields["sortOrder"]) == ("Urlaub", 7)
+
+
+def test_an_edit_on_the_server_is_checked_like_any_other(home):
+    for kind, fields, code in [
+        ("edit", {"name": "x"}, "row_missing"),
+        ("create", {"name": ""}, "required"),
+        ("create", {"name": "x", "colour": "red"}, "unknown"),
+        ("create", {"name": "x", EXISTS: False}, "read_only"),
+    ]:
+        with pytest.raises(Refused) as caught:
+            home.edit(kind, fields)
+        assert caught.value.code == code
+    assert home.repository.read_head().seq == 0
+
+
+# --- resets --------------------------------------------------------------------------------
+
+
+def test_a_reset_is_repeated_until_the_device_has_noted_it(home):
+    cursor = home.cursor().to_text()
+    home.repository.new_epoch()
+    assert home.hello(cursor=cursor).reset == "operator"
+    assert home.hello(cursor=None).reset == "operator"
+    greeting = home.hello(cursor=None, reset="operator")
+    assert (greeting.reset, greeting.resume) == (None, False)
+    assert home.hello(cursor=home.cursor().to_text()).resume
+
+
+def test_at_every_reset_the_server_adopts_the_devices_number(home):
+    home.push(change(1))
+    backup = home.repository.dump()
+    for number in (2, 3):
+        home.push(change(number, "edit", {"sortOrder": number}), acknowledged=number - 1)
+    home.repository.restore(backup)
+    assert home.hello(acknowledged=3).reset == "restored"
+    home.hello(acknowledged=3, reset="restored")
+    results = home.push(change(3, "edit"), change(4, "edit", {"sortOrder": 4}), acknowledged=3)
+    assert [each.fate for each in results.ack.results] == ["settled", "applied"]
+
+
+def test_the_epoch_is_looked_at_first(home):
+    home.push(change(1))
+    cursor = home.cursor().to_text()
+    home.repository.new_epoch()
+    assert home.hello(cursor=cursor, acknowledged=99).reset == "operator"
+
+
+def test_a_cursor_whose_fingerprint_was_pruned_lies_beyond_the_horizon(home):
+    home.push(change(1))
+    cursor = home.cursor()
+    home.push(change(2, "edit", {"sortOrder": 2}))
+    home.now_ms = NOW + engine.RETENTION_MS + DAY_MS
+    home.call(engine.compact, home.now_ms)
+    assert engine.why_lost(home.repository, home.repository.read_head(), cursor) == "horizon"
+    newest = home.cursor()
+    assert engine.why_lost(home.repository, home.repository.read_head(), newest) is None
+
+
+def test_the_heads_own_fingerprint_is_kept_for_ever(home):
+    home.push(change(1))
+    cursor = home.cursor()
+    home.now_ms = NOW + 10 * engine.RETENTION_MS
+    home.call(engine.compact, home.now_ms)
+    assert engine.why_lost(home.repository, home.repository.read_head(), cursor) is None
+
+
+def test_a_cursor_that_had_read_past_what_was_compacted_still_holds(home):
+    home.push(change(1), change(2, "delete"))
+    read = home.cursor()
+    begun = engine.changes_since(home.repository, None, ANNA).cursor.at(text_position(0))
+    home.now_ms = NOW + engine.RETENTION_MS + DAY_MS
+    assert home.call(engine.compact, home.now_ms) == 1
+    head = home.repository.read_head()
+    assert engine.why_lost(home.repository, head, read) is None
+    assert engine.why_lost(home.repository, head, begun) == "horizon"
+
+
+def text_position(seq):
+    return text_to_cursor(f"{'0' * 32}.{seq}...0.{'0' * 16}.0").position
+
+
+def test_a_device_that_heals_holds_compaction_back(home):
+    home.push(change(1), change(2, "delete"))
+    home.push(change(3, "create", row_id=BEN), acknowledged=2)
+    backup = home.repository.dump()
+    home.push(change(4, "edit", {"sortOrder": 4}, row_id=BEN), acknowledged=3)
+    home.repository.restore(backup)
+    home.now_ms = NOW + engine.RETENTION_MS + DAY_MS
+    assert home.hello(acknowledged=4).reset == "restored"
+    assert home.call(engine.compact, home.now_ms) == 0
+    home.hello(acknowledged=4, reset="restored")
+    row = row_to_wire(home.repository.all_rows()["account_group", BEN])
+    home.call(engine.apply_rows, PHONE, ANNA, Rows(rows=[row], last=True), home.now_ms)
+    ping = Ping(cursor=home.cursor().to_text())
+    home.call(engine.note_ping, PHONE, ANNA, ping, home.now_ms)
+    assert home.call(engine.compact, home.now_ms) == 1
+
+
+# --- retention --------------------------------------------------------------------------------
+
+
+def test_the_server_drops_a_conflict_after_ninety_days(home):
+    home.hello(TABLET)
+    home.push(change(1))
+    home.push(change(1, "edit", {"name": "Urlaub"}, device=TABLET, at_ms=NOW + 9), device=TABLET)
+    (conflict,) = home.repository.all_conflicts()
+    assert (conflict.losing_value, conflict.losing_user) == ("Sparen", ANNA)
+    home.call(engine.compact, NOW + engine.RETENTION_MS - DAY_MS)
+    assert home.repository.all_conflicts() == [conflict]
+    home.call(engine.compact, NOW + engine.RETENTION_MS + DAY_MS)
+    assert home.repository.all_conflicts() == []
+
+
+# --- who writes ----------------------------------------------------------------------------------
+
+
+def test_a_viewer_reads_and_writes_nothing(home):
+    home.push(change(1))
+    home.repository.set_role(BEN, "viewer")
+    home.hello(TABLET, BEN)
+    assert len(engine.changes_since(home.repository, None, BEN).rows) == 1
+    mine = change(1, "edit", {"name": "x"}, device=TABLET)
+    with pytest.raises(Forbidden):
+        home.push(mine, device=TABLET, user=BEN)
+    with pytest.raises(Forbidden):
+        home.call(engine.apply_rows, TABLET, BEN, Rows(rows=[]), NOW)
+    assert home.row.fields["name"] == "Sparen"
+
+
+def test_who_is_no_member_hears_nothing(home):
+    for attempt in (
+        lambda: home.hello(TABLET, BEN),
+        lambda: home.push(user=BEN),
+        lambda: engine.changes_since(home.repository, None, BEN),
+        lambda: home.call(engine.note_ping, PHONE, BEN, Ping(), NOW),
+    ):
+        with pytest.raises(NotYours):
+            attempt()
+
+
+def test_a_device_that_is_not_known_any_more_says_hello_again(home):
+    home.repository.revoke(PHONE)
+    with pytest.raises(Restarting):
+        home.push(change(1))
+    assert home.hello().is_identity_taken
+
+
+def test_node_zero_is_the_servers(home):
+    for fields in ({"node": SERVER_NODE}, {"former_nodes": [SERVER_NODE]}):
+        with pytest.raises(BadFrame):
+            home.hello(TABLET, **fields)
+
+
+def test_the_former_node_of_another_person_is_not_taken_over(home):
+    home.repository.set_role(BEN, "editor")
+    home.hello(TABLET, BEN, former_nodes=[NODES[PHONE]])
+    (result,) = home.push(change(1), device=TABLET, user=BEN).ack.results
+    assert (result.fate, result.code) == ("refused", "stamp_foreign")
