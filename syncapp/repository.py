@@ -185,10 +185,7 @@ class PostgresRepository:
             "write_fates",
             device=device.id,
             at_ms=now_ms,
-            keys=[each.key for each in fates],
-            numbers=[each.number for each in fates],
-            stamps=[each.stamp for each in fates],
-            results=[_to_json(each.result) for each in fates],
+            fates=_to_json([each._asdict() for each in fates]),
         )
 
     def notify(self, seq: int) -> None:

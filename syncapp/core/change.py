@@ -6,7 +6,6 @@ A row is a value and a stamp for each field. Existence is a field like the other
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,12 +62,12 @@ def pack_stamps(stamps: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """
     if not stamps:
         return "", {}
-    values = set(stamps.values())
+    every = list(stamps.values())
+    values = set(every)
     if len(values) == 1:
-        return values.pop(), {}
-    counts = Counter(stamps.values())
+        return every[0], {}
     # The greater stamp on a tie: both languages must pack alike.
-    common = max(counts, key=lambda stamp: (counts[stamp], stamp))
+    common = max(values, key=lambda stamp: (every.count(stamp), stamp))
     return common, {name: stamp for name, stamp in stamps.items() if stamp != common}
 
 

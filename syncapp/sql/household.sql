@@ -68,10 +68,11 @@ ON CONFLICT (id) DO UPDATE SET
     clock_offset_ms = excluded.clock_offset_ms
 
 -- name: write_fates
+-- One JSON parameter: four arrays of texts cost the client more than this whole statement.
+-- Not jsonb: the answer stays the text that it was.
 INSERT INTO {schema}.sync_fate (device_id, key, number, stamp, result, at_ms)
 SELECT %(device)s::uuid, f.key, f.number, f.stamp, f.result, %(at_ms)s
-FROM unnest(%(keys)s::text[], %(numbers)s::bigint[], %(stamps)s::text[], %(results)s::text[])
-    AS f (key, number, stamp, result)
+FROM json_to_recordset(%(fates)s::json) AS f (key text, number bigint, stamp text, result text)
 
 -- name: prune_fates
 DELETE FROM {schema}.sync_fate
