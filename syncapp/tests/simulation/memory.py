@@ -44,6 +44,7 @@ class _Tables:
     transactions: dict[int, _Transaction] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     fates: dict[tuple[str, str], StoredFate] = field(default_factory=dict)
+    fates_at_ms: dict[tuple[str, str], int] = field(default_factory=dict)
     members: dict[str, str] = field(default_factory=dict)  # role by user id
 
     def copy(self) -> _Tables:
@@ -54,6 +55,7 @@ class _Tables:
             dict(self.transactions),
             dict(self.devices),
             dict(self.fates),
+            dict(self.fates_at_ms),
             dict(self.members),
         )
 
@@ -227,6 +229,7 @@ class MemoryRepository:
             self._set(tables.devices, device.id, deepcopy(device))
             for fate in fates:
                 self._set(tables.fates, (device.id, fate.key), fate)
+                self._set(tables.fates_at_ms, (device.id, fate.key), now_ms)
             settled = [
                 key
                 for key, fate in tables.fates.items()
@@ -257,12 +260,13 @@ class MemoryRepository:
         ]
         for key, _ in gone:
             self._set(self._tables.rows, key, _ABSENT)
-        newest_delete = max((each.row.stamps[EXISTS] for _, each in gone), default="")
-        return len(gone), newest_delete, max((each.seq for _, each in gone), default=0)
+        newest_stamp = max((each.row.newest_stamp for _, each in gone), default="")
+        return len(gone), newest_stamp, max((each.seq for _, each in gone), default=0)
 
     def least_read_seq(self, seen_since_ms: int) -> int | None:
+        # A device that still has to heal the server holds everything back.
         read = [
-            device.read_seq
+            0 if device.is_healing else device.read_seq
             for device in self._tables.devices.values()
             if device.last_seen_ms >= seen_since_ms and not device.is_revoked
         ]
@@ -281,6 +285,8 @@ class MemoryRepository:
             self._set(tables.transactions, seq, _ABSENT)
         for key in [key for key, (_, each) in tables.conflicts.items() if each.at_ms < before_ms]:
             self._set(tables.conflicts, key, _ABSENT)
+        for key in [key for key in tables.fates if tables.fates_at_ms[key] < before_ms]:
+            self._set(tables.fates, key, _ABSENT)
 
     # --- what a test or the simulation does to the household ------------------------------
 
@@ -309,13 +315,11 @@ class MemoryRepository:
                     return None
                 written: dict[str, Any] = {EXISTS: False}
             elif located is None or not located.row.is_here:
-                defaults = {
-                    each.name: each.default for each in self.entities[entity].fields.values()
-                }
-                written = {**defaults, **fields, EXISTS: True}
+                written = {**self._defaults(entity), **fields, EXISTS: True}
                 located = None
             else:
-                stored = located.row.fields
+                # What nobody has written yet lies in its column as the default.
+                stored = {**self._defaults(entity), **located.row.fields}
                 written = {name: value for name, value in fields.items() if stored[name] != value}
                 if not written:
                     return None
@@ -327,6 +331,9 @@ class MemoryRepository:
             head.fingerprint = self.token(8)
             self.write(head, now_ms, is_new_seq=True, rows=[row])
             return head.seq
+
+    def _defaults(self, entity: str) -> dict[str, Any]:
+        return {each.name: each.default for each in self.entities[entity].fields.values()}
 
     def new_epoch(self) -> None:
         """What an operator does to force a reset on every device."""
