@@ -107,6 +107,7 @@ class Hub:
             schema, request_id, by = payload.split(" ", 2)
             room = self.rooms.get(_tenant_of(schema))
             if room is not None:
+                request_id = str(UUID(request_id))
                 expect_reports(room.tenant_id, request_id)
                 for socket in room.sockets:
                     socket.ask_to_sync(messages.SyncRequest(id=request_id, by=by))
