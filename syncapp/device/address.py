@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from .errors import DeviceError
 
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
-_SOCKET_PATH = re.compile(r"(?P<prefix>.*)/ws/sync/(?P<household>[0-9a-fA-F-]{36})/?\Z")
+_SOCKET_PATH = re.compile(r"(?P<prefix>.*)/ws/sync/(?P<household>[^/]+)/?\Z")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,7 @@ class DeviceClient:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._moved = asyncio.Event()  # set whenever something has happened
+        self._happenings = 0
         self._progress_ms = 0
         self._is_confirmed = True  # False: an ack has moved the head since it was heard
         self._others = 0
@@ -155,17 +156,24 @@ class DeviceClient:
         """Send what was queued through the replica itself."""
         self._do(self._talk.edited(_now_ms()))
 
-    async def sync(self, *, patience_s: float = 30.0, reach_s: float = 5.0) -> SyncReport:
+    async def sync(
+        self,
+        *,
+        patience_s: float = 30.0,
+        reach_s: float = 5.0,
+        progress: Callable[[], None] = lambda: None,
+    ) -> SyncReport:
         """Bring everything up to date, or find out why that cannot be.
 
         reach_s: how long to try when no server answers; patience_s: how long to wait for
-        the next sign of progress from one that does.
+        the next sign of progress from one that does. progress: called as things move.
         """
         replica = self.replica
         sent, received = replica.sent, replica.received
         started_ms = self._progress_ms = _now_ms()
         self._do(self._talk.asked(started_ms))
         while self.phase != "stopped":
+            progress()
             if self._is_done(started_ms):
                 if self._is_confirmed:
                     break
@@ -187,19 +195,24 @@ class DeviceClient:
                 continue
         return self._report(replica.sent - sent, replica.received - received)
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something holds; asked whenever anything has happened here."""
+        while not condition():
+            self._moved.clear()
+            await self._moved.wait()
+
     async def watch(self) -> AsyncIterator[Look]:
         """What changes, as it changes; begins with how things stand. Ends with the client."""
         last: Look | None = None
         while True:
+            seen = self._happenings
             look = self._look()
             if last is None or look.changed or look != last:
                 yield look
                 last = look
             if self._talk.session.phase == "stopped":
                 return
-            if not self.replica.changed:
-                await self._moved.wait()
-            self._moved.clear()
+            await self.until(lambda seen=seen: self._happenings != seen)  # type: ignore[misc]
 
     @property
     def phase(self) -> str:
@@ -219,6 +232,7 @@ class DeviceClient:
                 self._spawn(self._converse(output.generation))
             else:
                 self._hang_up(output)
+        self._happenings += 1
         self._moved.set()
         self._set_timer()
 
@@ -340,7 +354,7 @@ class DeviceClient:
             received=received,
             pending=replica.pending,
             parked=replica.parked_count,
-            refused=len(replica.refused()),
+            refused=replica.refused_count,
             conflicts=sum(each.is_mine for each in replica.conflicts()),
             reason="" if is_green else reason,
             message="" if is_green else self._talk.last_error,
@@ -353,7 +367,7 @@ class DeviceClient:
             phase=self.phase,
             is_up_to_date=self.is_up_to_date,
             pending=replica.pending,
-            refused=len(replica.refused()),
+            refused=replica.refused_count,
             reason=self._talk.session.reason,
         )
 

@@ -109,6 +109,10 @@ class Sending(Hearing):
         return counts.get("open", 0) + counts.get("healing", 0)
 
     @property
+    def refused_count(self) -> int:
+        return self.store.counts().get("refused", 0)
+
+    @property
     def parked_count(self) -> int:
         return self.store.counts().get("parked", 0) + self.store.count_parked_rows()
 
