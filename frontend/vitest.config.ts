@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts"],
+    environment: "node",
+    // Two threads: the machines that run this have two cores, and others want one, too.
+    maxWorkers: 2,
+    // The tests are pure functions: no file needs a process or a context of its own.
+    pool: "threads",
+    isolate: false,
+  },
+})
