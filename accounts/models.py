@@ -6,15 +6,12 @@ Defaults stand in the database too, so that an INSERT typed in psql need not nam
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from localflavor.generic.models import IBANField
 
 from syncapp.models import SyncedModel
-
-from .iban import IbanValidator
 
 # 15 digits before and 4 after the point.
 AMOUNT_DIGITS = {"max_digits": 19, "decimal_places": 4}
@@ -32,10 +29,6 @@ class IbanField(IBANField):
     """An IBAN in upper case without blanks; "" for none."""
 
     sync_kind = "iban"
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.validators[-1] = IbanValidator(self.use_nordea_extensions, self.include_countries)
 
 
 class AccountType(models.TextChoices):
