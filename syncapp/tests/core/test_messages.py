@@ -202,11 +202,18 @@ def test_rows_have_a_limit_in_rows():
         {"fields": []},
         {"fields": None},
         {"fields": {f"f{n}": 1 for n in range(201)}},
+        {"fields": {"a\x00b": 1}},
+        {"fields": {"name": "x", "\x7f": 1}},
         {"seen": {f"f{n}": "" for n in range(201)}},
     ],
 )
 def test_a_change_is_checked_exactly(changes):
     assert refusal(with_change(**changes)).code == "bad_frame"
+
+
+def test_the_name_of_a_field_in_a_row_holds_no_control_character():
+    row = {**ROW, "fields": {"exists": True, "line\n": 1}}
+    assert type(refusal(json.dumps({"type": "rows", "rows": [row]}))) is BadFrame
 
 
 @pytest.mark.parametrize(
