@@ -341,14 +341,12 @@ def _decided(base: Row, told: Row) -> Row:
     """The base after the server has told a row: newer stamps win, and at equal ones its word.
 
     (A value that this device had queued in another form than the server stored it would
-    otherwise stay different here for ever.) A told row is whole: what it lacks, and what is
-    not newer, the server has compacted and made anew since.
+    otherwise stay different here for ever.) A told row is whole: where this device knows a
+    tombstone and the server a newer existence, the row may have been compacted and made anew
+    with less in it, or with older values; then nothing of the tombstone remains.
     """
-    newest_told = told.newest_stamp
-    for name in [name for name in base.stamps if name not in told.stamps]:
-        if base.stamps[name] <= newest_told:
-            del base.stamps[name]
-            base.fields.pop(name, None)
+    if not base.is_here and told.stamps.get(EXISTS, NO_STAMP) > base.stamps.get(EXISTS, NO_STAMP):
+        return told
     for name, stamp in told.stamps.items():
         if stamp >= base.stamps.get(name, NO_STAMP):
             base.fields[name] = told.fields.get(name)

@@ -105,10 +105,19 @@ class Server:
         self.gate: Callable[[Any], None] = lambda frame: None
         self.heard: list[Any] = []
         self.reports: list[Report] = []
+        self._count = itertools.count(1)
 
     def add(self, household: str = HOME, owner: str = ANNA) -> MemoryRepository:
-        made = self.households[household] = MemoryRepository(self.entities, owner)
+        made = MemoryRepository(self.entities, owner, token=self.token)
+        self.households[household] = made
         return made
+
+    def token(self, n: int) -> str:
+        """Never the same, and the same in every run."""
+        return f"{next(self._count):0{2 * n}x}"
+
+    def new_id(self) -> str:
+        return f"dddddddd-0000-4000-8000-{next(self._count):012x}"
 
     @property
     def home(self) -> MemoryRepository:
@@ -232,8 +241,6 @@ class Server:
 class Phone:
     """One device of a person: its store outlives crashes."""
 
-    _tokens = itertools.count(1)
-
     def __init__(
         self,
         server: Server,
@@ -261,7 +268,8 @@ class Phone:
             self.store,
             **self._options,
             wall_ms=lambda: self.server.time.ms + self.clock_off_ms,
-            token=lambda n: f"{next(self._tokens):0{2 * n}x}",
+            new_id=self.server.new_id,
+            token=self.server.token,
         )
         self.talk = Conversation(self.replica, chance=lambda: 0.0)
         self._options["household"] = None
