@@ -34,6 +34,8 @@ from .core.records import Conflict, Device, Head, Located, NodeOwner, StoredFate
 
 # A stamp may be this far ahead of the server's clock; beyond, it is re-stamped to now.
 AHEAD_LIMIT_MS = 5_000
+# Two clocks, each off by up to ten years: as far ahead may lie what a device that heals brings.
+HEALED_AHEAD_LIMIT_MS = 20 * 366 * 24 * 3600 * 1000
 RETENTION_MS = 90 * 24 * 3600 * 1000
 DEVICES_MAX = 1_000  # of one household; the longest silent one makes room
 
@@ -504,6 +506,11 @@ def _acceptable(work: _Work, row: Row, refused: list[RefusedRow]) -> Row | None:
             RefusedRow(row.entity, row.id, refusal.code, refusal.message, refusal.field or "")
         )
         return None
+    # What a restored server gets back was accepted here before, by whatever clock. Re-stamped,
+    # the older value of the device that heals last would win over the newer one of the first.
+    is_healing = work.device is not None and work.device.is_healing
+    ahead_ms = HEALED_AHEAD_LIMIT_MS if is_healing else AHEAD_LIMIT_MS
+    limit_ms = max(work.now_ms + ahead_ms, _known_ms(work.head))
     accepted = Row(row.entity, row.id)
     for name, value in row.fields.items():
         spec = entity.fields.get(name)
@@ -518,7 +525,7 @@ def _acceptable(work: _Work, row: Row, refused: list[RefusedRow]) -> Row | None:
             refused.append(RefusedRow(row.entity, row.id, refusal.code, refusal.message, name))
             continue
         stamp = row.stamps[name]
-        if ms_of(stamp) > max(work.now_ms + AHEAD_LIMIT_MS, _known_ms(work.head)):
+        if ms_of(stamp) > limit_ms:
             stamp = work.tick(node_of(stamp))
         accepted.stamps[name] = stamp
     work.head.stamp = max(work.head.stamp, newest(accepted.stamps.values()))
