@@ -316,7 +316,6 @@ class MemoryRepository:
                 written: dict[str, Any] = {EXISTS: False}
             elif located is None or not located.row.is_here:
                 written = {**self._defaults(entity), **fields, EXISTS: True}
-                located = None
             else:
                 # What nobody has written yet lies in its column as the default.
                 stored = {**self._defaults(entity), **located.row.fields}

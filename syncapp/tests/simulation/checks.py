@@ -1,0 +1,94 @@
+"""What has to be true of a story: at each step, and at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .device import Device
+from .oracle import EXISTS, newest, require
+from .server import difference
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+
+FINAL = {"applied", "superseded", "healed", "folded", "given up", "lost with the phone"}
+VISIBLE = {"refused", "parked"}
+
+
+def check_light(simulation: Simulation, device: Device) -> None:
+    """ "Up to date" is only said when nothing is pending or unconfirmed."""
+    if not device.talk.is_up_to_date(simulation.ms):
+        return
+    queue = device.queue()
+    require(
+        all(state == "refused" for state in queue.values()),
+        f"{device.name} says that it is up to date",
+        queue,
+    )
+    for local, made in device.diary.made.items():
+        require(
+            made.ends in FINAL or queue.get(local) == "refused",
+            f"{device.name} says that it is up to date, and {local} has no fate",
+            made,
+        )
+
+
+def check_end(simulation: Simulation) -> None:
+    """All replicas are equal; every change has one fate; nothing acknowledged is missing."""
+    simulation.server.compare()
+    for device in simulation.devices:
+        _check_replica(simulation, device)
+        _check_fates(device)
+        _check_debts(simulation, device)
+
+
+def _check_replica(simulation: Simulation, device: Device) -> None:
+    oracle = simulation.oracle
+    base = device.base()
+    rows = {key: cells for key, cells in base.items() if key[0] != "conflict"}
+    kept = device.kept()
+    for key in sorted(rows.keys() - oracle.rows.keys()):
+        # Tombstones that the server has compacted may stay.
+        is_old = not rows[key][EXISTS].value and newest(rows[key]) <= oracle.state.horizon
+        if (is_old and key in oracle.compacted) or key in kept:
+            del rows[key]
+    facts = difference(rows, oracle.rows)
+    require(not facts, f"{device.name} holds what the server holds (its, the server's)", *facts)
+    missing = oracle.state.conflicts.keys() - device.disputes(base) - device.dropped
+    require(not missing, f"{device.name} has all conflicts", *sorted(missing))
+
+
+def _check_fates(device: Device) -> None:
+    queue = device.queue()
+    for local, made in device.diary.made.items():
+        is_visible = queue.get(local) in VISIBLE and made.ends in VISIBLE
+        require(
+            is_visible or (made.ends in FINAL and local not in queue),
+            f"each change of {device.name} has one fate; {local} has none",
+            made,
+            queue.get(local),
+        )
+    require(queue.keys() <= device.diary.made.keys(), "the queue holds what was made", queue)
+    meta = device.replica.meta
+    last = device.oracle.state.numbers.get(meta.device, 0)
+    require(meta.next_number <= last + 1, f"{device.name}'s numbers have no hole", meta, last)
+
+
+def _check_debts(simulation: Simulation, device: Device) -> None:
+    """What a device held when the server was restored is there again, or something newer."""
+    for key, cells in device.owes.items():
+        if key[0] == "conflict":
+            continue
+        now = simulation.oracle.rows.get(key)
+        if now is None:
+            is_compacted = newest(cells) <= simulation.oracle.state.horizon
+            require(is_compacted, f"{device.name} still had an acknowledged row", key, cells)
+            continue
+        for name, cell in cells.items():
+            require(
+                name in now and now[name].stamp >= cell.stamp,
+                f"{device.name} still had an acknowledged value of {name}",
+                key,
+                cell,
+                now.get(name),
+            )
