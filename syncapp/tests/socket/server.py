@@ -7,6 +7,7 @@ into the server with `run`.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -21,14 +22,22 @@ PATIENCE_S = 20
 
 
 class ServerThread:
-    """Serves on a free port of this machine until `stop`."""
+    """Serves on a free port of this machine until `stop`.
 
-    def __init__(self) -> None:
+    ping_s: the time between two WebSocket pings, and for the answer. buffer_bytes: what the
+    kernel takes for a peer that does not read.
+    """
+
+    def __init__(self, ping_s: float | None = None, buffer_bytes: int | None = None) -> None:
         from finwise.serving import Server, config, reserve
 
         self._listener = reserve("127.0.0.1", 0)
         self.port: int = self._listener.getsockname()[1]
         self._config = config()
+        if ping_s is not None:
+            self._config.ws_ping_interval = self._config.ws_ping_timeout = ping_s
+        if buffer_bytes is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         self.uvicorn = Server(self._config)
         self._is_up = threading.Event()
         self.loop: asyncio.AbstractEventLoop
@@ -72,6 +81,12 @@ class ServerThread:
 
     def hub(self) -> fanout.Hub:
         return self.ask(fanout.hub)
+
+    def wait_for(self, condition: Callable[[fanout.Hub], bool]) -> None:
+        """Return when this is true of the hub."""
+        gives_up_s = time.monotonic() + PATIENCE_S
+        while not self.ask(lambda: condition(fanout.hub())):
+            assert time.monotonic() < gives_up_s
 
     def settle(self, tenant_id: UUID) -> None:
         """Return when the household's room has nothing left to tell anybody."""

@@ -1,0 +1,134 @@
+"""P05: a device that does not read costs the server a page or two, and nobody else anything."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from finwise import serving
+from syncapp import fanout
+from syncapp.tests.household import Household
+from syncapp.tests.socket.deaf import Deaf
+from syncapp.tests.socket.phone import Phone
+from syncapp.tests.socket.server import ServerThread
+
+PING_S = 0.5
+
+
+@pytest.fixture
+def quick_server(
+    households: Callable[[], Household], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ServerThread]:
+    """Finds out soon that a peer is gone."""
+    monkeypatch.setattr(serving, "LINGER_S", PING_S)
+    running = ServerThread(ping_s=PING_S, buffer_bytes=4096)
+    yield running
+    running.wait_until_idle()
+    running.stop()
+
+
+@pytest.fixture
+def big_household(household: Household) -> Household:
+    """Two and a half pages of half a mebibyte each, far more than the kernels buffer."""
+    device = household.device("import")
+    fields = {"name": "x", "accountType": "giro", "note": "x" * 3_900, "description": "y" * 400}
+    for _ in range(6):
+        changes = [device.change("create", "account", str(uuid.uuid4()), fields) for _ in range(50)]
+        assert {each.fate for each in device.push(*changes)} == {"applied"}
+        device.settle()
+    return household
+
+
+def wait_for_sockets(server: ServerThread, household: Household, count: int) -> None:
+    def has_that_many(hub: fanout.Hub) -> bool:
+        room = hub.rooms.get(household.id)
+        return (len(room.sockets) if room else 0) == count
+
+    server.wait_for(has_that_many)
+
+
+def test_who_does_not_read_is_let_go_and_disturbs_nobody(
+    quick_server: ServerThread, big_household: Household, new_phone: Callable[..., Phone]
+) -> None:
+    """P05, S30"""
+    phone = new_phone(url=quick_server.url).online()
+    deaf = [Deaf(new_phone(url=quick_server.url)) for _ in range(3)]
+    for each in deaf:
+        each.say({"type": "pull", "ask": True})
+    phone.push_and_settle(phone.new_group("Bank"))
+    began_s = time.monotonic()
+    phone.take_live()
+    assert time.monotonic() - began_s < 1
+    wait_for_sockets(quick_server, big_household, 1)
+    phone.ping()
+    for each in deaf:
+        each.close()
+
+
+def test_a_pusher_that_does_not_read_its_acks_delays_nobodys_news(
+    quick_server: ServerThread, big_household: Household, new_phone: Callable[..., Phone]
+) -> None:
+    phone = new_phone(url=quick_server.url).online()
+    deaf = Deaf(new_phone(url=quick_server.url))
+    deaf.say({"type": "pull", "ask": True})
+    quick_server.settle(big_household.id)
+    deaf.say({"type": "push", "changes": [deaf.phone.new_group("Bank")]})
+    began_s = time.monotonic()
+    (row,) = phone.take_live()
+    assert time.monotonic() - began_s < 1
+    assert row["fields"]["name"] == "Bank"
+    deaf.close()
+
+
+def test_asking_without_reading_piles_up_no_pages(
+    quick_server: ServerThread,
+    big_household: Household,
+    new_phone: Callable[..., Phone],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S32: a page is read only when the one before has been taken by the network."""
+    read: list[object] = []
+    give = fanout.Room._give
+
+    async def counting(room: fanout.Room, group: list[tuple[object, int]]) -> None:
+        read.append(group)
+        await give(room, group)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fanout.Room, "_give", counting)
+    deaf = Deaf(new_phone(url=quick_server.url))
+    wait_for_sockets(quick_server, big_household, 1)
+    (conversation,) = quick_server.hub().rooms[big_household.id].sockets
+    for number in range(1, 9):
+        deaf.say({"type": "pull", "ask": True})
+        quick_server.wait_for(lambda hub, number=number: conversation.pulls >= number)  # type: ignore[misc]
+    wait_for_sockets(quick_server, big_household, 0)
+    assert 1 <= len(read) <= 3
+    deaf.close()
+
+
+def test_the_end_of_a_membership_does_not_wait_for_who_does_not_read(
+    quick_server: ServerThread,
+    big_household: Household,
+    new_phone: Callable[..., Phone],
+    new_member: Callable[[Household, str], object],
+) -> None:
+    """S15: one deaf socket must not keep the heartbeat from the others."""
+    from tenants.memberships import end_membership
+    from tenants.models import Tenant
+
+    user = new_member(big_household, "editor")
+    deaf = Deaf(new_phone(user, url=quick_server.url))
+    other = new_phone(user, url=quick_server.url).online()
+    deaf.say({"type": "pull", "ask": True})
+    for _ in range(3):
+        deaf.say({"type": "push", "changes": [deaf.phone.new_group("x")]})
+    end_membership(Tenant.objects.get(pk=big_household.id), user)  # type: ignore[arg-type]
+    began_s = time.monotonic()
+    frames, code = other.hear_close()
+    assert code == 4403 and frames[-1]["code"] == "not_yours"
+    assert time.monotonic() - began_s < 2
+    wait_for_sockets(quick_server, big_household, 0)
+    deaf.close()
