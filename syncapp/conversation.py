@@ -178,7 +178,8 @@ class Conversation:
         self.room.wake()
 
     async def _ping(self, ping: messages.Ping) -> None:
-        await self._note(ping)
+        # While LISTEN is down nobody tells us whose rights have ended: the database is asked.
+        await self._note(ping, is_urgent=not fanout.hub().listener.is_up)
         await self.socket.send(messages.Pong(time_ms=now_ms(), head=self.room.head))
 
     async def _note(self, said: messages.Ping | messages.Report, is_urgent: bool = False) -> None:

@@ -40,6 +40,10 @@ class Listener:
         self._refresh = refresh
         self.pid: int | None = None  # of the backend, while it listens
 
+    @property
+    def is_up(self) -> bool:
+        return self.pid is not None
+
     async def run(self) -> None:
         """Listen until cancelled; connects again, with back-off and jitter."""
         failures = 0
