@@ -70,10 +70,10 @@ class SyncConsumer:
         )
         try:
             while (event := await self._receive())["type"] == "websocket.receive":
-                if not self._is_open:
-                    continue  # closed by us; the peer's last frames settle nothing
                 async with self.busy:
-                    await self._frame(conversation, event.get("text"))
+                    # Closed by us, perhaps while this frame waited: it settles nothing.
+                    if self._is_open:
+                        await self._frame(conversation, event.get("text"))
         finally:
             self._is_open = False
             hello_timer.cancel()
