@@ -8,7 +8,9 @@ from typing import Any
 
 _BANKS = ["Sparkasse", "Volksbank", "DKB", "ING", "Comdirect", "GLS Bank", "Postbank", "N26"]
 _PEOPLE = ["Anna", "Jürgen", "Mathilde", "Özlem", "Käthe", "Ben", "gemeinsam", "Kinder"]
-_KINDS = ["giro", "tagesgeld", "festgeld", "spar", "kreditkarte", "depot", "bauspar", "bar"]
+# As in the sample household, a little more than half of the accounts have an IBAN.
+_KINDS_WITH_IBAN = ["giro", "tagesgeld", "spar", "gemeinschaft", "bauspar"]
+_KINDS = [*_KINDS_WITH_IBAN, "kreditkarte", "depot", "bar", "virtuell"]
 _WORDS = [
     "Gehalt", "Miete", "Rücklage", "Urlaub", "Auto", "Versicherung", "Strom", "Garten",
     "Geschenke", "Schule", "Zinsen", "Dauerauftrag", "Haushaltsgeld", "Notgroschen", "Steuer",
@@ -38,7 +40,7 @@ class Content:
             "isOfflineBudget": chance.random() > 0.8,
             "accountGroupId": chance.choice([None, *self._groups]),
             "sortOrder": chance.randrange(1000),
-            "iban": self.iban(),
+            "iban": self.iban() if kind in _KINDS_WITH_IBAN else "",
             "balance": self.amount(),
             "creditLimit": chance.choice(["0", "500", "1000"]),
             "offset": "0",

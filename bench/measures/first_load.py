@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from .. import device
 from ..content import Content
 from ..figures import Figure, median_of
 from ..house import House
@@ -17,10 +18,14 @@ def measure(house: House, scale: Scale) -> list[Figure]:
     household = make_household()
     asyncio.run(_fill(house, household, scale.first_load))
     loads = [asyncio.run(_load(house, household, scale.first_load)) for _ in range(scale.runs)]
+    device_s = [
+        asyncio.run(device.load(house, household, scale.first_load)) for _ in range(scale.runs)
+    ]
     rows = f"{scale.first_load:,} rows"
     return [
         median_of("seconds", f"First load of {rows}", (each[0] for each in loads), "s", at_most=1),
         median_of("mib", "· received", (each[1] / 2**20 for each in loads), "MiB"),
+        median_of("device_seconds", "· by the reference device into SQLite", device_s, "s"),
     ]
 
 

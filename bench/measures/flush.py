@@ -10,7 +10,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from .. import raw
+from .. import device, raw
 from ..content import Content
 from ..figures import Figure, median_of
 from ..house import House, Usage
@@ -37,6 +37,7 @@ def measure(house: House, scale: Scale) -> list[Figure]:
     raw_inserts: list[float] = []
     raw_updates: list[float] = []
     raw_noted: list[float] = []
+    by_device: list[float] = []
     for _ in range(scale.runs):
         household = make_household()
         created, edited = asyncio.run(_flush(house, household, scale.flush))
@@ -47,10 +48,18 @@ def measure(house: House, scale: Scale) -> list[Figure]:
         raw_inserts.append(len(records) / raw.upsert(empty, records))
         raw_updates.append(len(records) / raw.upsert(empty, records))
         raw_noted.append(len(records) / raw.upsert(make_household(), records, is_noted=True))
+        device_s = asyncio.run(device.flush(house, make_household(), scale.flush))
+        by_device.append(scale.flush / device_s)
     count = f"{scale.flush:,}"
     return [
         *_figures("create", f"{count} new accounts", creates),
         *_figures("edit", f"{count} edits", edits),
+        median_of(
+            "device_per_s",
+            f"The reference device flushes {count} new accounts out of SQLite",
+            by_device,
+            "changes/s",
+        ),
         median_of("raw_insert", "Raw limit: the same rows, inserted", raw_inserts, "rows/s"),
         median_of("raw_update", "Raw limit: the same rows, updated", raw_updates, "rows/s"),
         median_of("raw_noted", "Raw with lock, numbering and fates, inserted", raw_noted, "rows/s"),
