@@ -207,6 +207,25 @@ def test_the_server_drops_a_conflict_after_ninety_days(home):
     assert home.repository.all_conflicts() == []
 
 
+# --- references ----------------------------------------------------------------------------
+
+
+def test_a_reference_to_another_households_row_cannot_be_told_from_one_to_nothing(home):
+    other = Home()
+    other.hello()
+    other.push(change(1))
+    answers = []
+    for number, target in ((1, GROUP), (2, BEN)):  # the other household's, and nobody's
+        fields = {"name": "Giro", "accountGroupId": target}
+        row_id = f"0e8dd58a-61c2-4fb8-a22e-00000000000{number}"
+        stamp = change(number).stamp
+        account = Change(number, "account", row_id, "create", stamp, fields)
+        (result,) = home.push(account).ack.results
+        answers.append((result.fate, result.code, result.message))
+        assert home.repository.all_rows()["account", row_id].fields["accountGroupId"] == target
+    assert answers == [("applied", "", "")] * 2
+
+
 # --- who writes ----------------------------------------------------------------------------------
 
 
