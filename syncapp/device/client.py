@@ -12,6 +12,7 @@ the event loop.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -396,11 +397,10 @@ def _in_words(error: Exception, base: str) -> str:
         return f"{base} does not speak the sync protocol."
     if isinstance(error, TimeoutError):
         return f"{base} did not answer in time."
-    return (
-        f"{base} cannot be reached ({error.strerror or error})."
-        if isinstance(error, OSError)
-        else str(error)
-    )
+    # asyncio's own words hold the address twice; the system's say why.
+    number = getattr(error, "errno", None)
+    why = f" ({os.strerror(number)})" if isinstance(number, int) and number > 0 else ""
+    return f"{base} cannot be reached{why}."
 
 
 __all__ = ["DeviceClient", "DeviceError", "Look", "SyncReport"]

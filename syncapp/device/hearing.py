@@ -224,26 +224,26 @@ class Hearing(Ground):
         with self.store.transaction():
             meta = self.meta
             entries = self.store.entries_numbered(each.number for each in ack.results)
-            is_copy = False
+            used: set[int] = set()  # entries whose number somebody else has used
             effective: dict[Key, str] = {}
             for result in ack.results:
                 entry = entries.get(result.number)
                 if entry is None or entry.state != "open":
                     continue  # settled before
-                if result.fate == "settled":
-                    is_copy = True  # settled there, open here: somebody else used our number
+                if result.fate == "settled":  # there, but open here
+                    used.add(entry.local)
                     continue
                 stamp = self._settle(entry, result)
                 if stamp > entry.stamp:
                     effective[entry.key] = max(stamp, effective.get(entry.key, NO_STAMP))
                 self.sent += 1
-            self._restamp_followers(meta, effective)
+            self._restamp_followers(meta, effective, used)
             self.store.release_kept()
-            if is_copy:
+            if used:
                 self._take_new_identity(meta)
             else:
                 self.store.put_meta(meta)
-            return is_copy
+            return bool(used)
 
     def _settle(self, entry: Entry, result: Result) -> str:
         """Take one answer in. Returns the stamp under which the server has the change."""
@@ -270,8 +270,11 @@ class Hearing(Ground):
         if base is not None or is_new:
             self.store.put_base([_accepted(base, won)])
 
-    def _restamp_followers(self, meta: Meta, effective: dict[Key, str]) -> None:
-        """What was typed after a change that the server re-stamped stays after it."""
+    def _restamp_followers(self, meta: Meta, effective: dict[Key, str], used: set[int]) -> None:
+        """What was typed after a change that the server re-stamped stays after it.
+
+        used: those that were sent with it, and not heard because their number was used.
+        """
         if not effective:
             return
         clock, now_ms = self.clock(meta), self.corrected_ms(meta)
@@ -280,7 +283,7 @@ class Hearing(Ground):
             followers = [
                 each
                 for each in self.store.entries_of(key)
-                if each.state == "open" and each.was_never_sent
+                if each.state == "open" and (each.was_never_sent or each.local in used)
             ]
             self.store.put_stamps(restamp_behind(followers, stamp, now_ms, clock))
         meta.clock = clock.last
@@ -309,7 +312,10 @@ class Hearing(Ground):
             self.store.release_kept()
 
     def _settle_row(self, row: Row, refused: list[RefusedRow]) -> None:
-        """One healed row; what of it was refused stays here, visible."""
+        """One healed row; what of it was refused stays here, visible.
+
+        What was taken comes back with a page: only that tells which stamps it has now.
+        """
         key = (row.entity, row.id)
         waiting = [each for each in self.store.entries_of(key) if each.state == "healing"]
         lost = Row(*key)
@@ -328,13 +334,6 @@ class Hearing(Ground):
             lost.fields[EXISTS], lost.stamps[EXISTS] = row.fields[EXISTS], row.stamps[EXISTS]
             self.store.park_heal(lost, refused[0].code, refused[0].message)
         self.store.delete_entries(each.local for each in waiting if each.state == "healing")
-        names_lost = {each.field for each in refused}
-        if waiting and not names_lost & {"", EXISTS}:
-            # Newer than any delete that was compacted when the server asked for it. (What a
-            # restored server heals may be older than one: it comes back with a page, or not.)
-            taken = {name: row.fields[name] for name in row.fields if name not in names_lost}
-            won = Row(*key, taken, {name: row.stamps[name] for name in taken})
-            self._take_won(won, is_new=False)
 
 
 def _decided(base: Row, told: Row) -> Row:
