@@ -26,7 +26,7 @@ from django.db import connection, models
 
 from .core.change import EVERY_OTHER_FIELD, EXISTS
 from .core.entity import INT_MAX, INT_MIN, ROW_MAX_BYTES, Entity, Field, Kind, canonical
-from .core.errors import REFUSAL_CODES, Refused
+from .core.errors import Refused
 from .models import SyncedModel
 
 # What the core checks by itself, in both languages.
@@ -192,7 +192,7 @@ def _default(field: models.Field, spec: Field) -> Any:
 
 def _check(kind: str, validator: Callable[[Any], None]) -> Callable[[Any], None]:
     """A validator of the model as a rule of the core. Empty text is not validated, as in forms."""
-    code = kind if kind in REFUSAL_CODES else "invalid"
+    code = kind if kind in ("iban", "image") else "invalid"
 
     def check(value: Any) -> None:
         if value == "":

@@ -268,7 +268,6 @@ def test_who_was_overruled_is_told(device):
     assert conflict.losing_value == "REWE Nord"
 
 
-@pytest.mark.xfail(strict=True, reason="the registry gives the field's kind, text, as the code")
 def test_a_rule_of_the_model_refuses_with_a_code_and_a_sentence(household):
     phone = household.device()
     bad = {"name": "REWE", "website": "not a website"}
