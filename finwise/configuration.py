@@ -190,6 +190,8 @@ def logging_for(level: str, *, as_json: bool) -> None:
                 # Robots try every name; they get their 400 without a traceback in our log.
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "psycopg.pool": {"level": "ERROR"},
+                # A traceback each second while Redis is away; syncapp.relay says it once.
+                "channels_redis.pubsub": {"level": "CRITICAL"},
             },
         }
     )
