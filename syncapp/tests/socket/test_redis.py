@@ -1,0 +1,186 @@
+"""News between two server processes, over a real Redis that comes and goes."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from syncapp.tests.household import Household
+from syncapp.tests.socket.phone import Phone
+from syncapp.tests.socket.processes import ServerProcess
+
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("redis-server"), reason="needs redis-server"),
+]
+
+# Two servers, and one beat between the commit and the other's devices at the latest.
+SHORT_BEAT = """
+import sys
+from syncapp.core import messages
+messages.HEARTBEAT_S = 1
+from finwise.commandline import main
+sys.exit(main(["manage.py", "serve", "--port", sys.argv[1]]))
+"""
+
+
+class Redis:
+    """A redis-server on a port of its own, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            cwd=self._folder, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        gives_up_s = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except ConnectionRefusedError:
+                assert time.monotonic() < gives_up_s
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    running = Redis(tmp_path)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def start(
+    redis: Redis, households: Callable[[], Household]
+) -> Iterator[Callable[[], ServerProcess]]:
+    """Starts server processes that share the Redis."""
+    running: list[ServerProcess] = []
+
+    def begin() -> ServerProcess:
+        environment = {"REDIS_URL": redis.url}
+        running.append(ServerProcess(("-c", SHORT_BEAT), environment=environment))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        each.stop()
+
+
+def push_until_live(pusher: Phone, watcher: Phone, within_s: float = 20) -> float:
+    """Push until a change arrives within half a beat; returns how fast it was, in seconds."""
+    gives_up_s = time.monotonic() + within_s
+    while True:
+        pusher.push_and_settle(pusher.new_group("x"))
+        pusher.take_live()
+        began_s = time.monotonic()
+        assert len(watcher.take_live()) == 1
+        took_s = time.monotonic() - began_s
+        if took_s < 0.5:
+            return took_s
+        assert time.monotonic() < gives_up_s
+
+
+def test_processes_tell_each_other_and_do_without_redis_when_it_is_gone(
+    redis: Redis, start: Callable[[], ServerProcess], new_phone: Callable[..., Phone]
+) -> None:
+    """Q04, H04: killed, pushes go on and a beat brings the news; back, it is as before."""
+    redis.start()
+    first, second = start(), start()
+    pusher, watcher = new_phone(url=first.url).online(), new_phone(url=second.url).online()
+    push_until_live(pusher, watcher)
+    for _ in range(5):
+        push_until_live(pusher, watcher, within_s=0.5)
+    redis.kill()
+    for number in range(3):
+        began_s = time.monotonic()
+        assert pusher.push_and_settle(pusher.new_group(str(number)))[0]["fate"] == "applied"
+        assert time.monotonic() - began_s < 0.5  # no push waits for Redis
+        pusher.take_live()
+    names = []
+    while len(names) < 3:
+        names += [row["fields"]["name"] for row in watcher.take_live()]
+    assert names == ["0", "1", "2"]
+    assert pusher.ping()["head"] == watcher.ping()["head"]
+    redis.start()
+    push_until_live(pusher, watcher)
+    for _ in range(5):
+        push_until_live(pusher, watcher, within_s=0.5)
+    said = first.said + second.said
+    assert "the channel layer is away" in said and "the channel layer is back" in said
+    assert "Traceback" not in said, said
+
+
+def test_redis_may_be_down_at_the_start(
+    redis: Redis, start: Callable[[], ServerProcess], new_phone: Callable[..., Phone]
+) -> None:
+    """Q04"""
+    first, second = start(), start()
+    pusher, watcher = new_phone(url=first.url).online(), new_phone(url=second.url).online()
+    assert pusher.push_and_settle(pusher.new_group("x"))[0]["fate"] == "applied"
+    pusher.take_live()
+    assert len(watcher.take_live()) == 1  # by heartbeat
+    redis.start()
+    push_until_live(pusher, watcher)
+    for _ in range(5):
+        push_until_live(pusher, watcher, within_s=0.5)
+
+
+def test_a_redis_that_hangs_delays_nobody(
+    redis: Redis, start: Callable[[], ServerProcess], new_phone: Callable[..., Phone]
+) -> None:
+    """Q04: it takes connections and never answers."""
+    with socket.socket() as tarpit:
+        tarpit.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tarpit.bind(("127.0.0.1", redis.port))
+        tarpit.listen(64)
+        first, second = start(), start()
+        pusher, watcher = new_phone(url=first.url).online(), new_phone(url=second.url).online()
+        for number in range(3):
+            began_s = time.monotonic()
+            pusher.push_and_settle(pusher.new_group(str(number)))
+            assert time.monotonic() - began_s < 0.5
+            pusher.take_live()
+        rows = 0
+        while rows < 3:
+            rows += len(watcher.take_live())
+
+
+def test_nonsense_on_the_layer_is_passed_over(
+    redis: Redis, start: Callable[[], ServerProcess], new_phone: Callable[..., Phone]
+) -> None:
+    from redis import Redis as Client
+
+    redis.start()
+    first, second = start(), start()
+    pusher, watcher = new_phone(url=first.url).online(), new_phone(url=second.url).online()
+    push_until_live(pusher, watcher)
+    client = Client.from_url(redis.url)
+    heard = [
+        client.publish(channel, b"\xff nonsense") for channel in client.pubsub_channels("*group*")
+    ]
+    client.close()
+    assert sum(heard) == 2  # both processes listen to the one household, and to no other
+    push_until_live(pusher, watcher)
