@@ -416,8 +416,16 @@ def _decide_change(work: _Work, change: Change, own_nodes: set[str]) -> Result:
         if key in work.refused_creates:
             raise Refused("depends", "The row that this change belongs to was refused.")
         current = work.rows.get(key)
-        is_new = current is None and change.kind == "create"
+        # A tombstone of a row that was never here has no values: a create completes it, too.
+        bare = set() if current is None else entity.fields.keys() - current.stamps.keys()
+        is_new = change.kind == "create" and (current is None or bool(bare))
         fields, unknown = canonical_fields(entity, change.fields, is_create=is_new)
+        if is_new and current is not None:
+            fields = {
+                name: value
+                for name, value in fields.items()
+                if name in bare or name in change.fields
+            }
         is_late = False
         if current is None:
             is_old = change.stamp <= work.head.horizon

@@ -29,6 +29,8 @@ from .core.entity import INT_MAX, INT_MIN, ROW_MAX_BYTES, Entity, Field, Kind, c
 from .core.errors import Refused
 from .models import SyncedModel
 
+NAME_MAX = 40  # as conflicts store it
+
 # What the core checks by itself, in both languages.
 _CHECKED_BY_CORE = (
     MaxLengthValidator,
@@ -113,6 +115,9 @@ def _refuse_impossible(entity: Entity) -> None:
     for reserved in (EXISTS, EVERY_OTHER_FIELD, "id"):
         if reserved in entity.fields:
             raise ImproperlyConfigured(f"{entity.name}.{reserved} is a reserved name")
+    for name in entity.fields:
+        if len(name) > NAME_MAX:
+            raise ImproperlyConfigured(f"{entity.name}.{name}: a name has at most {NAME_MAX}")
     # 4 bytes for each character is the most that UTF-8 takes.
     largest = sum(
         (spec.max_length or 64) * (1 if spec.kind in ("image", "iban", "choice") else 4)
@@ -137,10 +142,13 @@ def _field(field: models.Field) -> Field:
                 lower = max(lower, validator.limit_value)
             if isinstance(validator, MaxValueValidator) and isinstance(validator.limit_value, int):
                 upper = min(upper, validator.limit_value)
+    if kind == "reference" and not field.null:
+        raise ImproperlyConfigured(f"{field} needs null=True: nothing may stand behind a reference")
+    may_be_empty = field.blank and kind in ("text", "iban", "image")
     spec = Field(
         name=wire_name(field.column),
         kind=kind,
-        is_required=not field.has_default() and not field.blank and not field.null,
+        is_required=not (field.has_default() or field.null or may_be_empty),
         is_nullable=field.null,
         max_length=field.max_length if kind != "choice" else None,
         choices=tuple(str(value) for value, _ in field.flatchoices) if kind == "choice" else (),
@@ -163,6 +171,8 @@ def _kind(field: models.Field) -> Kind:
     if hasattr(field, "sync_kind"):
         return field.sync_kind
     if field.choices:
+        if not isinstance(field, models.CharField):
+            raise ImproperlyConfigured(f"{field}: what is chosen from travels as text only")
         return "choice"
     if field.is_relation or isinstance(field, models.UUIDField):
         return "reference"
@@ -187,7 +197,10 @@ def _default(field: models.Field, spec: Field) -> Any:
         value = format(value, "f")
     elif spec.kind in ("text", "iban", "image", "choice"):
         value = str(value)
-    return canonical(spec, value)
+    try:
+        return canonical(spec, value)
+    except Refused as refusal:
+        raise ImproperlyConfigured(f"{field} refuses its own default: {refusal}") from None
 
 
 def _check(kind: str, validator: Callable[[Any], None]) -> Callable[[Any], None]:

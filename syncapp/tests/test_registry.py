@@ -101,12 +101,29 @@ def test_a_row_that_could_be_too_large_is_refused_at_start(make):
         ("day", models.DateField(null=True)),
         ("rate", models.FloatField(default=0)),
         ("exists", models.BooleanField(default=True)),
+        ("a" * 41, models.BooleanField(default=True)),
+        ("owner", models.UUIDField()),
+        ("size", models.IntegerField(default=1, choices=[(1, "small"), (2, "large")])),
+        ("kind", models.CharField(max_length=9, default="x", choices=[("a", "A")])),
     ],
-    ids=["text without a length", "date", "float", "a reserved name"],
+    ids=[
+        "text without a length",
+        "date",
+        "float",
+        "a reserved name",
+        "a long name",
+        "a reference that cannot be empty",
+        "numbers to choose from",
+        "a default that is no choice",
+    ],
 )
 def test_what_cannot_travel_is_refused_at_start(make, name, field):
     with pytest.raises(ImproperlyConfigured):
         make(**{name: field})
+
+
+def test_a_number_without_a_default_is_required_even_where_a_form_may_leave_it_blank(make):
+    assert make(size=models.IntegerField(blank=True)).fields["size"].is_required
 
 
 @pytest.mark.parametrize("table", ["Thing", "conflict", "z", "thing2", "t" * 41])

@@ -265,6 +265,18 @@ def test_an_edit_of_a_row_the_server_lacks_tells_the_horizon_and_a_delete_leaves
     assert row.fields == {"exists": False} and set(row.stamps) == {"exists"}
 
 
+def test_a_create_completes_the_tombstone_that_came_before_it(household: Household):
+    phone, laptop = household.device("phone"), household.device("laptop")
+    create = phone.change("create", "account", str(uuid.uuid4()), {"name": "x"})
+    laptop.clock.observe([create.stamp])
+    laptop.push(laptop.change("delete", "account", create.id))
+    [result] = phone.push(create)
+    row = household.rows()["account", create.id]
+    assert result.fate == "applied" and result.lost == ["exists"]
+    assert row.fields["exists"] is False and row.fields["accountType"] == "giro"
+    assert {stamp for name, stamp in row.stamps.items() if name != "exists"} == {create.stamp}
+
+
 def test_rows_heal_without_numbers_and_twice_is_once(household: Household):
     phone, laptop = household.device("phone"), household.device("laptop")
     from syncapp.core.messages import WireRow
