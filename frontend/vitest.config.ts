@@ -9,5 +9,6 @@ export default defineConfig({
     // The tests are pure functions: no file needs a process or a context of its own.
     pool: "threads",
     isolate: false,
+    testTimeout: 30_000, // of a busy machine; on an idle one all of them take two seconds
   },
 })

@@ -95,7 +95,10 @@ export function packStamps(stamps: Stamps): PackedStamps {
 }
 
 /** The inverse of `packStamps`: a stamp for each of `fields`. */
-export function unpackStamps(fields: Readonly<Record<string, unknown>>, packed: PackedStamps): Stamps {
+export function unpackStamps(
+  fields: Readonly<Record<string, unknown>>,
+  packed: PackedStamps,
+): Stamps {
   const stamps: Record<string, string> = {}
   for (const name of Object.keys(fields)) {
     put(stamps, name, at(packed.exceptions, name) ?? packed.common)

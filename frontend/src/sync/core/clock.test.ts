@@ -122,7 +122,8 @@ describe("a clock", () => {
         expect(nodeOf(stamp)).toBe(node)
         const { ms, counter } = textToStamp(after)
         if (ms < MS_MAX || counter < COUNTER_MAX) expect(stamp > after).toBe(true)
-        if (nowMs > 0) expect(msOf(stamp)).toBeGreaterThanOrEqual(Math.min(Math.floor(nowMs), MS_MAX))
+        if (nowMs > 0)
+          expect(msOf(stamp)).toBeGreaterThanOrEqual(Math.min(Math.floor(nowMs), MS_MAX))
       }),
     )
   })

@@ -27,8 +27,7 @@ const IMAGE = /^data:image\/(?:png|jpeg|webp);base64,[A-Za-z0-9+/]+={0,2}$/
 // Named one by one: what \s means differs between Python and JavaScript.
 const IBAN_BLANKS = /[-\t\n\r \u00a0\u2007\u202f]+/g
 // What Python's strip() takes away; trim() differs by U+001C to U+001F, U+0085 and U+FEFF.
-const BLANK =
-  /^[\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$/
+const BLANK = /^[\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$/
 const LONE_SURROGATE = /[\ud800-\udfff]/u // with "u", a pair is one character
 
 /** The canonical form of `value`, or why it is refused. */
@@ -135,7 +134,8 @@ const iban: Canonical = (name, spec, value) => {
 
 const image: Canonical = (name, spec, value) => {
   if (typeof value !== "string") return refused("type", name)
-  if (spec.maxLength !== null && textLength(value) > spec.maxLength) return refused("too_long", name)
+  if (spec.maxLength !== null && textLength(value) > spec.maxLength)
+    return refused("too_long", name)
   return value === "" || IMAGE.test(value) ? accepted(value) : refused("image", name)
 }
 

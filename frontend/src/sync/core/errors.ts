@@ -25,8 +25,7 @@ export interface Refused {
 
 /** Something that was checked: what it came to, or why not. */
 export type Checked<Value> =
-  | { readonly refused: null; readonly value: Value }
-  | { readonly refused: Refused }
+  { readonly refused: null; readonly value: Value } | { readonly refused: Refused }
 
 export function accepted<Value>(value: Value): Checked<Value> {
   return { refused: null, value }

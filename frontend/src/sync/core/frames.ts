@@ -99,63 +99,64 @@ const limits = read.object<Limits>(
   },
 )
 
-const DOWN: { readonly [Type in DownFrameType]: read.Reader<Extract<DownFrame, { type: Type }>> } = {
-  welcome: read.object<Welcome>(
-    {
-      type: read.oneOf("welcome"),
-      timeMs: anyInteger,
+const DOWN: { readonly [Type in DownFrameType]: read.Reader<Extract<DownFrame, { type: Type }>> } =
+  {
+    welcome: read.object<Welcome>(
+      {
+        type: read.oneOf("welcome"),
+        timeMs: anyInteger,
+        head: count,
+        role: read.oneOf("owner", "editor", "viewer"),
+        version: anyText,
+        entities: read.record((told) => told as EntityDescription),
+        limits,
+        resume: read.truth,
+      },
+      {
+        reset: read.orNull(read.oneOf("horizon", "restored", "operator")),
+        identity: read.oneOf("kept", "taken"),
+        created: read.truth,
+      },
+    ),
+    provisioning: read.object<Provisioning>({
+      type: read.oneOf("provisioning"),
+      step: anyInteger,
+      of: anyInteger,
+    }),
+    changes: read.object<Changes>({
+      type: read.oneOf("changes"),
+      rows: read.list(wireRow),
+      from: anyInteger,
+      to: anyInteger,
+      cursor: read.text(/^.{0,240}$/su),
+      more: read.truth,
       head: count,
-      role: read.oneOf("owner", "editor", "viewer"),
-      version: anyText,
-      entities: read.record((told) => told as EntityDescription),
-      limits,
-      resume: read.truth,
-    },
-    {
-      reset: read.orNull(read.oneOf("horizon", "restored", "operator")),
-      identity: read.oneOf("kept", "taken"),
-      created: read.truth,
-    },
-  ),
-  provisioning: read.object<Provisioning>({
-    type: read.oneOf("provisioning"),
-    step: anyInteger,
-    of: anyInteger,
-  }),
-  changes: read.object<Changes>({
-    type: read.oneOf("changes"),
-    rows: read.list(wireRow),
-    from: anyInteger,
-    to: anyInteger,
-    cursor: read.text(/^.{0,240}$/su),
-    more: read.truth,
-    head: count,
-  }),
-  ack: read.object<Ack>(
-    { type: read.oneOf("ack") },
-    {
-      results: read.list(result),
-      rows: anyInteger,
-      refusedRows: read.list(refusedRow),
-      of: read.oneOf("push", "rows"),
-    },
-  ),
-  news: read.object<News>({ type: read.oneOf("news"), head: count }),
-  sync_request: read.object<SyncRequest>({
-    type: read.oneOf("sync_request"),
-    id: anyText,
-    by: anyText,
-  }),
-  pong: read.object<Pong>({ type: read.oneOf("pong"), timeMs: anyInteger, head: count }),
-  status: read.object<Status>(
-    { type: read.oneOf("status"), state: read.oneOf("online", "maintenance", "shutting_down") },
-    { message: anyText },
-  ),
-  error: read.object<ErrorFrame>(
-    { type: read.oneOf("error"), code: anyText, message: anyText },
-    { of: anyText, retryable: read.truth, retryAfterMs: anyInteger },
-  ),
-}
+    }),
+    ack: read.object<Ack>(
+      { type: read.oneOf("ack") },
+      {
+        results: read.list(result),
+        rows: anyInteger,
+        refusedRows: read.list(refusedRow),
+        of: read.oneOf("push", "rows"),
+      },
+    ),
+    news: read.object<News>({ type: read.oneOf("news"), head: count }),
+    sync_request: read.object<SyncRequest>({
+      type: read.oneOf("sync_request"),
+      id: anyText,
+      by: anyText,
+    }),
+    pong: read.object<Pong>({ type: read.oneOf("pong"), timeMs: anyInteger, head: count }),
+    status: read.object<Status>(
+      { type: read.oneOf("status"), state: read.oneOf("online", "maintenance", "shutting_down") },
+      { message: anyText },
+    ),
+    error: read.object<ErrorFrame>(
+      { type: read.oneOf("error"), code: anyText, message: anyText },
+      { of: anyText, retryable: read.truth, retryAfterMs: anyInteger },
+    ),
+  }
 
 const anyFrame = read.object<{ readonly type: DownFrameType }>({
   type: read.oneOf(...(Object.keys(DOWN) as DownFrameType[])),

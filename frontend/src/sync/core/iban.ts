@@ -28,7 +28,9 @@ const COUNTRIES_BY_LENGTH: Readonly<Record<number, string>> = {
 export function isIban(value: string): boolean {
   if (!/^[A-Z]{2}[0-9A-Z]{13,}$/.test(value)) return false
   const countries = COUNTRIES_BY_LENGTH[value.length] ?? ""
-  return countries.split(" ").includes(value.slice(0, 2)) && checkDigits(value) === value.slice(2, 4)
+  return (
+    countries.split(" ").includes(value.slice(0, 2)) && checkDigits(value) === value.slice(2, 4)
+  )
 }
 
 /** ISO 7064 mod 97-10, over the number with its country and "00" behind it. */

@@ -10,7 +10,9 @@ export type Reader<Value> = (value: unknown, place: string) => Value
 type OptionalKey<Shape> = {
   [Key in keyof Shape]-?: undefined extends Shape[Key] ? Key : never
 }[keyof Shape]
-type Required<Shape> = { readonly [Key in Exclude<keyof Shape, OptionalKey<Shape>>]: Reader<Shape[Key]> }
+type Required<Shape> = {
+  readonly [Key in Exclude<keyof Shape, OptionalKey<Shape>>]: Reader<Shape[Key]>
+}
 type Optional<Shape> = {
   readonly [Key in OptionalKey<Shape>]-?: Reader<Exclude<Shape[Key], undefined>>
 }
@@ -104,5 +106,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 function bad(place: string, expected: string): BadFrame {
   // The place comes from the wire and may be long.
   const where = place.slice(0, 200)
-  return new BadFrame(`The server's frame is not part of the protocol: ${where} is not ${expected}.`)
+  return new BadFrame(
+    `The server's frame is not part of the protocol: ${where} is not ${expected}.`,
+  )
 }

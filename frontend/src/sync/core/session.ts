@@ -13,14 +13,7 @@
 import { HEARTBEAT_S } from "./messages"
 
 export type Phase =
-  | "offline"
-  | "connecting"
-  | "greeting"
-  | "pulling"
-  | "healing"
-  | "pushing"
-  | "idle"
-  | "stopped"
+  "offline" | "connecting" | "greeting" | "pulling" | "healing" | "pushing" | "idle" | "stopped"
 const CONVERSING: ReadonlySet<Phase> = new Set(["pulling", "healing", "pushing", "idle"])
 
 export const BEAT_MS = HEARTBEAT_S * 1000
@@ -173,15 +166,7 @@ export interface Timer {
 }
 
 export type SocketEvent =
-  | Opened
-  | Closed
-  | Welcomed
-  | Stored
-  | Acked
-  | HeadHeard
-  | SyncRequested
-  | Failed
-  | Heard
+  Opened | Closed | Welcomed | Stored | Acked | HeadHeard | SyncRequested | Failed | Heard
 export type SessionEvent = SocketEvent | Edited | Asked | Unblocked | Left | Timer
 
 // --- actions -----------------------------------------------------------------------------------
@@ -622,7 +607,10 @@ function advance(session: Session, moment: Moment, before: readonly Action[] = [
     actions.push(...requests.map((id) => ({ type: "sendReport", id, outcome }) as const))
     requests = []
   }
-  return { session: withDeadline({ ...session, phase, isAsking, awaits, requests }, nowMs), actions }
+  return {
+    session: withDeadline({ ...session, phase, isAsking, awaits, requests }, nowMs),
+    actions,
+  }
 }
 
 function phaseOf(open: Session["awaits"]): Phase {

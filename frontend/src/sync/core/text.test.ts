@@ -7,7 +7,7 @@ const texts = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.string({ unit: fc.constantFrom("a", "b", "\uff5e", "\u{1f600}", "\u{1f601}", "\ud83d") }),
 )
-const points = (text: string) => [...text].map((each) => each.codePointAt(0) ?? 0)
+const points = (text: string) => Array.from(text, (each) => each.codePointAt(0) ?? 0)
 
 function comparePoints(a: readonly number[], b: readonly number[]): number {
   const place = a.findIndex((point, n) => point !== b[n])
@@ -17,7 +17,7 @@ function comparePoints(a: readonly number[], b: readonly number[]): number {
 
 describe("text", () => {
   test("is compared by code points, not by UTF-16 units", () => {
-    expect("\u{1f600}" < "\uff5e").toBe(true) // what JavaScript says
+    expect(["\uff5e", "\u{1f600}"].sort()).toEqual(["\u{1f600}", "\uff5e"]) // JavaScript's own
     expect(compareText("\u{1f600}", "\uff5e")).toBeGreaterThan(0)
     fc.assert(
       fc.property(texts, texts, (a, b) => {
@@ -29,7 +29,7 @@ describe("text", () => {
   test("has as many characters as it has code points", () => {
     fc.assert(
       fc.property(texts, (text) => {
-        expect(textLength(text)).toBe([...text].length)
+        expect(textLength(text)).toBe(points(text).length)
       }),
     )
   })

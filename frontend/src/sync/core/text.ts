@@ -4,7 +4,7 @@
 /** Negative, zero or positive, as `a` is less than, equal to or greater than `b`. */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0
-  for (let place = 0; ; ) {
+  for (let place = 0; ;) {
     const x = a.codePointAt(place) ?? -1
     const y = b.codePointAt(place) ?? -1
     if (x !== y || x === -1) return x - y
