@@ -249,7 +249,7 @@ class Hearing(Ground):
         """Take one answer in. Returns the stamp under which the server has the change."""
         settled = settle(entry, result, self._ground_row(entry.key))
         if settled.won is not None:
-            self._take_won(settled.won, is_new=result.number in self._new_numbers)
+            self._take_won(entry, settled.won, is_new=result.number in self._new_numbers)
         if settled.healing is not None:
             self.store.put_heal([settled.healing])
         if settled.remains is not None:
@@ -259,16 +259,24 @@ class Hearing(Ground):
         self.changed.add(entry.key)
         return settled.effective
 
-    def _take_won(self, won: Row, *, is_new: bool) -> None:
-        """Merge what the server took into the base, so that it goes on showing.
+    def _take_won(self, entry: Entry, won: Row, *, is_new: bool) -> None:
+        """Merge what the server took of an entry into the base, so that it goes on showing.
 
         is_new: the server has it since this moment. An answer that may be a repeated one
         makes no row: the row may be deleted and compacted since, and what the server still
         has was pulled before, or comes with the next page.
         """
-        base = self.store.base_row((won.entity, won.id))
-        if base is not None or is_new:
-            self.store.put_base([_accepted(base, won)])
+        base = self.store.base_row(entry.key)
+        if base is None:
+            if is_new:
+                self.store.put_base([won])
+            return
+        is_newer = won.stamps.get(EXISTS, NO_STAMP) > base.stamps.get(EXISTS, NO_STAMP)
+        if not base.is_here and is_newer and entry.kind != "edit":
+            # The tombstone may have been compacted, and the server's row be made anew by this
+            # very entry. If it was not, the page tells what else is in it.
+            base = None
+        self.store.put_base([_accepted(base, won)])
 
     def _restamp_followers(self, meta: Meta, effective: dict[Key, str], used: set[int]) -> None:
         """What was typed after a change that the server re-stamped stays after it.

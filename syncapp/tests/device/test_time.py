@@ -122,4 +122,8 @@ def test_the_offset_is_the_median_of_recent_round_trips():
 def test_what_was_measured_on_another_setting_of_the_clock_is_forgotten():
     samples = add_sample([5000, 5001, 5002], 2_000_000, 3_000_000, 3_000_020)
     assert offset_of(samples) == -1_000_010
-    assert add_sample([7], 0, 1000, 900) == [7], "set back during the round trip: no sample"
+
+
+@pytest.mark.parametrize("received_ms", [900, 100_000])
+def test_a_clock_that_was_set_during_the_round_trip_counts_as_it_shows_now(received_ms):
+    assert add_sample([7], 500, 1000, received_ms) == [500 - received_ms]
