@@ -7,11 +7,15 @@ are read off one clock, in one process, whose own work is part of what is told.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import sys
 import time
 from collections.abc import Iterator
 
 import msgspec
+
+from finwise.places import ROOT
 
 from ..content import Content
 from ..figures import Figure, percentile
@@ -52,19 +56,42 @@ class Watch:
 
 def measure(house: House, scale: Scale) -> list[Figure]:
     watch = asyncio.run(_live(house, make_household(people=3), scale))
-    delays, others = watch.delays_ms, scale.devices - 1
-    what = f"Live: an edit reaches {others} other devices"
+    busy = asyncio.run(_beside_a_flush(house, make_household(people=3), make_household(), scale))
+    delays = watch.delays_ms
+    what = f"Live: an edit reaches {scale.devices - 1} other devices"
+    acknowledged = percentile(watch.acknowledgements_ms, 50)
     return [
         Figure("p50", f"{what}, p50", percentile(delays, 50), "ms", at_most=10),
         Figure("p95", "· p95", percentile(delays, 95), "ms"),
         Figure("p99", "· p99", percentile(delays, 99), "ms"),
+        Figure("ack_p50", "· its own acknowledgement, p50", acknowledged, "ms"),
         Figure(
-            "ack_p50",
-            "· its own acknowledgement, p50",
-            percentile(watch.acknowledgements_ms, 50),
+            "busy_p50",
+            "· while another household flushes without end, p50",
+            percentile(busy.delays_ms, 50),
             "ms",
         ),
+        Figure("busy_p95", "· p95", percentile(busy.delays_ms, 95), "ms"),
     ]
+
+
+async def _beside_a_flush(
+    house: House, household: Household, other: Household, scale: Scale
+) -> Watch:
+    flusher = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.busy", house.address, str(other.id), other.tokens[0]),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert flusher.stdout is not None
+        if await flusher.stdout.readline() != b"busy\n":
+            raise RuntimeError("The other household did not get busy.")
+        return await _live(house, household, scale)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            flusher.kill()
+        await flusher.wait()
 
 
 async def _live(house: House, household: Household, scale: Scale) -> Watch:
