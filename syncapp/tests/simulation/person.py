@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 from syncapp.device.errors import DeviceError
 
 from .device import Device
-from .oracle import Key
 from .typed import FIELDS, NEW_FIELD, choose_fields
 
 
@@ -23,14 +23,25 @@ class Person:
 
     def act(self, device: Device) -> str:
         """Do something; returns what, in words. May raise DeviceCrash."""
-        verbs = [self._create] + [self._edit] * 4 + [self._delete, self._revive, self._look]
+        entity = self._entity()
+        rows = device.replica.rows(entity, with_deleted=True)
+        here = sorted(row.id for row in rows if row.is_here)
+        gone = sorted(row.id for row in rows if not row.is_here)
+        verbs: list[Any] = [partial(self._create, entity=entity)]
+        if here:
+            row_id = self.rng.choice(here)
+            of_row = [self._edit] * 4 + [self._delete] * 2 + [self._look]
+            verbs += [partial(verb, entity=entity, row_id=row_id) for verb in of_row]
+        if gone:
+            row_id = self.rng.choice(gone)
+            verbs += [partial(self._revive, entity=entity, row_id=row_id)]
         if device.replica.conflicts():
             verbs += [self._use_mine] * 2 + [self._dismiss]
         if device.replica.refused():
             verbs += [self._edit_again, self._discard]
         verb = self.rng.choice(verbs)
         before = device.queue()
-        words = verb.__name__[1:]
+        words = getattr(verb, "func", verb).__name__[1:]
         try:
             words = verb(device)
         except DeviceError as error:
@@ -55,15 +66,7 @@ class Person:
     def _entity(self) -> str:
         return self.rng.choice(["account", "account", "account_group"])
 
-    def _row(self, device: Device, *, is_here: bool) -> Key:
-        """A row that shows (or is deleted) on this device; one that does not if there is none."""
-        entity = self._entity()
-        rows = device.replica.rows(entity, with_deleted=True)
-        ids = sorted(row.id for row in rows if row.is_here == is_here)
-        return entity, self.rng.choice(ids or self.rows[entity])
-
-    def _create(self, device: Device) -> str:
-        entity = self._entity()
+    def _create(self, device: Device, entity: str) -> str:
         row_id = self.rng.choice(self.rows[entity])
         fields = self._values(device, entity, self.rng.randint(0, 4))
         if self.rng.random() < 0.95:
@@ -72,21 +75,18 @@ class Person:
         device.replica.create(entity, fields, row_id)
         return f"creates {entity} {row_id[:4]} {fields}"
 
-    def _edit(self, device: Device) -> str:
-        entity, row_id = self._row(device, is_here=True)
+    def _edit(self, device: Device, entity: str, row_id: str) -> str:
         fields = self._values(device, entity, self.rng.choice([1, 1, 1, 2, 3]))
         shown = device.shown.get((entity, row_id)) if self.rng.random() < 0.3 else None
         device.replica.edit(entity, row_id, fields, shown=shown)
         late = " as he saw it before" if shown else ""
         return f"edits {entity} {row_id[:4]} {fields}{late}"
 
-    def _delete(self, device: Device) -> str:
-        entity, row_id = self._row(device, is_here=True)
+    def _delete(self, device: Device, entity: str, row_id: str) -> str:
         device.replica.delete(entity, row_id)
         return f"deletes {entity} {row_id[:4]}"
 
-    def _revive(self, device: Device) -> str:
-        entity, row_id = self._row(device, is_here=False)
+    def _revive(self, device: Device, entity: str, row_id: str) -> str:
         fields = self._values(device, entity, self.rng.choice([0, 1, 2]))
         if self.rng.random() < 0.5:
             device.replica.edit(entity, row_id, fields, revives=True)
@@ -95,8 +95,7 @@ class Person:
         device.replica.create(entity, fields, row_id)
         return f"creates again {entity} {row_id[:4]} {fields}"
 
-    def _look(self, device: Device) -> str:
-        entity, row_id = self._row(device, is_here=True)
+    def _look(self, device: Device, entity: str, row_id: str) -> str:
         row = device.replica.row(entity, row_id)
         if row is not None:
             device.shown[entity, row_id] = dict(row.stamps)

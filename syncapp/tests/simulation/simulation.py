@@ -77,10 +77,10 @@ _STEPS: dict[str, tuple[float, bool]] = {
     "server_clock": (1.5, False),
     "server_write": (8, False),
     "engine_edit": (5, False),
-    "backup": (2, False),
-    "restore": (1.5, False),
+    "backup": (4, False),
+    "restore": (3, False),
     "compact": (2, False),
-    "hundred_days": (1.5, False),
+    "hundred_days": (3, False),
     "new_epoch": (1, False),
     "clone": (1, False),
     "phone_backup": (1, False),
@@ -103,7 +103,7 @@ class Simulation:
     ) -> None:
         self.seed, self.steps = seed, steps
         self.rng = random.Random(seed)
-        self.step = -1
+        self.step = 0
         self.ms = START_MS
         self.server_off_ms = 0
         self.story: list[str] = []
@@ -132,7 +132,8 @@ class Simulation:
     def run(self) -> None:
         """Play it. Raises SimulationFailed."""
         try:
-            for self.step in range(self.steps):
+            while self.step < self.steps:
+                self.step += 1
                 self._step()
             self.say("--- quiet")
             self._quiet()
@@ -146,7 +147,7 @@ class Simulation:
     def _words(self, error: BaseException) -> str:
         tail = "\n".join(f"  {line}" for line in self.story[-45:])
         what = str(error) if isinstance(error, Wrong) else f"{type(error).__name__}: {error}"
-        return f"seed {self.seed}, step {self.step + 1} of {self.steps}:\n{tail}\n{what}"
+        return f"seed {self.seed}, step {self.step} of {self.steps}:\n{tail}\n{what}"
 
     def _step(self) -> None:
         names, weights = zip(*self.faults.weights.items(), strict=True)
@@ -275,7 +276,10 @@ class Simulation:
         ways = [(each, "up") for each in self.sockets if each.up and each.is_served]
         ways += [(each, "down") for each in self.sockets if each.down]
         if not ways:
-            self._page()
+            if self.server.due():
+                self._page()
+            else:
+                self._time()
             return
         socket, way = self.rng.choice(ways)
         if way == "up":
@@ -351,6 +355,8 @@ class Simulation:
     def _hundred_days(self) -> None:
         self.ms += self.rng.choice([30, 91, 100]) * DAY_MS
         self.say("a long time passes")
+        if self.rng.random() < 0.7:
+            self._compact()
 
     # --- the server
 
