@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 import uuid
 from typing import Any
 
@@ -15,10 +16,13 @@ from websockets.sync.client import ClientConnection, connect
 
 from syncapp.core import messages
 from syncapp.core.clock import Clock
-from syncapp.tests.household import now_ms
 
 PATIENCE_S = 20
 Frame = dict[str, Any]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def dial(
