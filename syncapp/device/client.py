@@ -120,7 +120,8 @@ class DeviceClient:
     async def __aenter__(self) -> DeviceClient:
         self._loop = asyncio.get_running_loop()
         self._others = self.store.writes_of_others
-        self._spawn(self._notice_others())
+        if self.store.path != ":memory:":
+            self._spawn(self._notice_others())
         self._do(self._talk.asked(_now_ms()))
         return self
 

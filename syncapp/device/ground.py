@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 import uuid
@@ -22,7 +23,7 @@ from syncapp.core.merge import merge
 from syncapp.core.messages import Limits
 from syncapp.core.outbox import Entry, overlay
 
-from .errors import StoreMismatch
+from .errors import StoreMismatch, ValueRefused
 from .specs import entities_from, united
 from .store import Key, Meta, Store
 
@@ -36,6 +37,20 @@ def wall_clock_ms() -> int:
 
 def new_uuid() -> str:
     return str(uuid.uuid4())
+
+
+def _label(text: str) -> str:
+    """What the wire takes as a name: no control characters, at most 120."""
+    text = text.encode("utf-8", "replace").decode()
+    return re.sub(r"[\x00-\x1f\x7f]", "", text).strip()[:120]
+
+
+def _household_name(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if not _label(text):
+        raise ValueRefused("required", "A household needs a name.")
+    return _label(text)
 
 
 class Ground:
@@ -70,7 +85,7 @@ class Ground:
         self.sent = self.received = 0
         self.limits = Limits()
         with store.transaction():
-            self._settle_in(household, household_name, name, app)
+            self._settle_in(household, household_name, _label(name), _label(app))
         self._known_version: str | None = None
         self._entities: dict[str, Entity] = {}
 
@@ -79,17 +94,16 @@ class Ground:
     ) -> None:
         meta = self.store.meta()
         if meta is None:
-            born_here = household_name is not None
             household = household or self.new_id()
             self.store.put_meta(
                 Meta(
                     household=household,
-                    household_name=household_name if born_here else None,
+                    household_name=_household_name(household_name),
                     import_space=household,
                     device=self.new_id(),
                     node=self._new_node(),
-                    name=name[:120],
-                    app=app[:120],
+                    name=name,
+                    app=app,
                 )
             )
         elif household is not None and household != meta.household:

@@ -264,12 +264,15 @@ class Hearing(Ground):
 
         is_new: the server has it since this moment. An answer that may be a repeated one
         makes no row: the row may be deleted and compacted since, and what the server still
-        has was pulled before, or comes with the next page.
+        has was pulled before, or comes with the next page. Until then the row is only kept
+        for the entries that follow, so that they are never brought down to before it.
         """
         base = self.store.base_row(entry.key)
         if base is None:
             if is_new:
                 self.store.put_base([won])
+            else:
+                self.store.keep(_accepted(self.store.base_or_kept_row(entry.key), won))
             return
         is_newer = won.stamps.get(EXISTS, NO_STAMP) > base.stamps.get(EXISTS, NO_STAMP)
         if not base.is_here and is_newer and entry.kind != "edit":

@@ -16,6 +16,7 @@ from ..replica import Replica
 from ..store import Key, Store
 from . import showing
 
+REACH_S = 5.0  # how long to try when no server answers
 TOLD_SINGLY_MAX = 20  # catching up after a week is one line, not a thousand
 
 
@@ -36,7 +37,7 @@ def sync(make: Callable[[], DeviceClient], patience_s: float) -> SyncReport:
                     bar.total = replica.pending + replica.sent + replica.received
                     bar.update(replica.sent + replica.received - bar.n)
 
-                return await device.sync(patience_s=patience_s, progress=progress)
+                return await device.sync(patience_s=patience_s, reach_s=REACH_S, progress=progress)
 
     return asyncio.run(work())
 

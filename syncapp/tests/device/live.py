@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,9 +13,20 @@ from websockets.exceptions import ConnectionClosed
 
 from syncapp.core.messages import PROTOCOL
 
-from .harness import HOME, Link, Server
+from .harness import HOME, Link, Server, Time
 
 TOKEN = "fw_test_token"
+
+
+class RealTime(Time):
+    """Real devices measure the server's clock, so it must not stand still."""
+
+    def __init__(self) -> None:
+        """Nothing to set."""
+
+    @property
+    def ms(self) -> int:  # type: ignore[override]
+        return time.time_ns() // 1_000_000
 
 
 class LiveServer:
@@ -103,4 +115,4 @@ async def live(server: Server) -> AsyncIterator[LiveServer]:
         await serving.down()
 
 
-__all__ = ["HOME", "TOKEN", "LiveServer", "live"]
+__all__ = ["HOME", "TOKEN", "LiveServer", "RealTime", "live"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 
 import pytest
 
@@ -15,15 +14,13 @@ from syncapp.device.pacer import BURST, PER_SECOND, Pacer
 from syncapp.device.store import Store
 from syncapp.tests.simulation.household import HOUSEHOLD
 
-from .harness import HOME, Server, Time, rows_of
-from .live import TOKEN, live
+from .harness import HOME, Server, rows_of
+from .live import TOKEN, RealTime, live
 
 
 @pytest.fixture
 def server() -> Server:
-    at = Time()
-    at.ms = time.time_ns() // 1_000_000
-    made = Server(at)
+    made = Server(RealTime())
     made.add()
     return made
 
