@@ -12,6 +12,7 @@ the event loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -33,6 +34,8 @@ from .errors import DeviceError, StoreError
 from .pacer import Pacer
 from .replica import Replica
 from .store import Key, Store
+
+log = logging.getLogger(__name__)
 
 OTHERS_POLL_S = 1.0  # how soon an edit by another program on the same store is noticed
 GOODBYE_S = 2.0
@@ -265,7 +268,8 @@ class DeviceClient:
     async def _converse(self, generation: int) -> None:
         """One connection from its opening to its end."""
         code, reason = 1006, ""
-        self._outbound = outbound = asyncio.Queue()
+        outbound: asyncio.Queue[str] = asyncio.Queue()
+        self._outbound = outbound
         writer: asyncio.Task[None] | None = None
         try:
             async with self._connection() as connection:
@@ -285,6 +289,10 @@ class DeviceClient:
             reason = closed.rcvd.reason if closed.rcvd else ""
         except (OSError, InvalidHandshake, TimeoutError) as error:
             reason = _in_words(error, self._address.base)
+        except Exception as error:
+            # A fault of ours must not leave the device silent for ever.
+            log.exception("the conversation failed")
+            reason = f"This program failed: {error!r}"
         finally:
             if writer is not None:
                 writer.cancel()

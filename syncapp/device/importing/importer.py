@@ -29,7 +29,7 @@ from ..errors import DeviceError, StoreError, ValueRefused
 from ..replica import Replica
 from ..specs import checked
 from . import values
-from .columns import GROUP, ID, KIND, target_of
+from .columns import GROUP, ID, KIND, plain, target_of
 from .table import Record, Table, UnreadableFile, read_table
 
 LINES_PER_TRANSACTION = 300
@@ -174,7 +174,7 @@ class _Import:
     def _take(self, cells: dict[str, str]) -> None:
         if "name" not in cells:
             raise values.BadCell("This line has no name.")
-        kind = values.plain(cells.get(KIND, ""))
+        kind = plain(cells.get(KIND, ""))
         if kind in values.GROUP_WORDS:
             self._take_group(cells)
         else:

@@ -194,7 +194,7 @@ def test_another_program_that_writes_is_noticed(phone, tmp_path):
 
 
 def test_a_store_that_is_being_written_says_so(phone, tmp_path, monkeypatch):
-    monkeypatch.setattr("syncapp.device.store.BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr("syncapp.device.store.database.BUSY_TIMEOUT_MS", 50)
     a, b = phone(tmp_path / "a.sqlite"), phone(tmp_path / "a.sqlite")
     with a.store.transaction(), pytest.raises(StoreBusy, match="Nothing was changed"):
         b.replica.create("account_group", {"name": "Giro"})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from .errors import StoreTooNew
+from ..errors import StoreTooNew
 
 # One entry for each version, applied in order inside one transaction. Never change an
 # entry that was released: a phone may come back after a year.
 MIGRATIONS: tuple[str, ...] = (
     """
-    -- 'device': the identity, the clock, the cursor (store.Meta); 'entities': what the
+    -- 'device': the identity, the clock, the cursor (notes.Meta); 'entities': what the
     -- server told about them. JSON.
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 

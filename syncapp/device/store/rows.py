@@ -1,0 +1,150 @@
+"""The base (rows as the server last decided them) and the pages of an unfinished walk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from syncapp.core.change import Row
+from syncapp.core.messages import WireRow
+
+from .database import Database
+from .packing import Key, packed, row, wire
+
+
+class BaseRows(Database):
+    def base_row(self, key: Key) -> Row | None:
+        """The row as the server last decided it."""
+        found = self.run(
+            "SELECT fields, stamp, stamps FROM base WHERE entity = ? AND id = ? AND NOT is_kept",
+            *key,
+        ).fetchone()
+        return None if found is None else row(*key, *found)
+
+    def base_or_kept_row(self, key: Key) -> Row | None:
+        """Also a row that the server has no more, as long as an edit of it is undecided."""
+        found = self.run(
+            "SELECT fields, stamp, stamps FROM base WHERE entity = ? AND id = ?", *key
+        ).fetchone()
+        return None if found is None else row(*key, *found)
+
+    def shows(self, key: Key) -> bool:
+        """Whether the base row is to be seen: not what is kept for a refused edit only."""
+        return not self.run(
+            "SELECT 1 FROM base WHERE entity = ? AND id = ? AND is_kept AND NOT EXISTS"
+            " (SELECT 1 FROM outbox o WHERE o.entity = base.entity AND o.id = base.id"
+            " AND o.state <> 'refused')",
+            *key,
+        ).fetchone()
+
+    def base_rows(self, entity: str) -> list[Row]:
+        """Those that are to be seen."""
+        found = self.run(
+            "SELECT entity, id, fields, stamp, stamps FROM base WHERE entity = ?"
+            " AND (NOT is_kept OR EXISTS (SELECT 1 FROM outbox o WHERE o.entity = base.entity"
+            " AND o.id = base.id AND o.state <> 'refused'))",
+            entity,
+        )
+        return [row(*each) for each in found]
+
+    def put_base(self, rows: Iterable[Row | WireRow]) -> None:
+        self.run_many(
+            "REPLACE INTO base (entity, id, fields, stamp, stamps) VALUES (?, ?, ?, ?, ?)",
+            map(packed, rows),
+        )
+
+    def keep(self, row: Row) -> None:
+        """Put a row that the server may not have, for the sake of the entries of it."""
+        self.run(
+            "REPLACE INTO base (entity, id, fields, stamp, stamps, is_kept)"
+            " VALUES (?, ?, ?, ?, ?, 1)",
+            *packed(row),
+        )
+
+    def delete_base(self, keys: Iterable[Key]) -> None:
+        self.run_many("DELETE FROM base WHERE entity = ? AND id = ?", keys)
+
+    def release_kept(self) -> None:
+        """Drop rows that the server has no more and that no entry speaks of any more."""
+        self.run(
+            "DELETE FROM base WHERE is_kept AND NOT EXISTS"
+            " (SELECT 1 FROM outbox o WHERE o.entity = base.entity AND o.id = base.id)"
+        )
+
+    # --- staging -----------------------------------------------------------------------
+
+    def stage(self, rows: Iterable[WireRow]) -> None:
+        """A row that comes twice in a walk is newer the second time."""
+        self.run_many(
+            "REPLACE INTO staging (entity, id, fields, stamp, stamps) VALUES (?, ?, ?, ?, ?)",
+            map(packed, rows),
+        )
+
+    def staged(self) -> list[WireRow]:
+        found = self.run("SELECT entity, id, fields, stamp, stamps FROM staging")
+        return [wire(*each) for each in found]
+
+    def staged_keys(self) -> list[Key]:
+        return self.run("SELECT entity, id FROM staging").fetchall()
+
+    def take_new_from_staging(self) -> list[WireRow]:
+        """Move staged rows without a base row into the base; returns the others.
+
+        Most of a first load goes this way, and never leaves SQLite.
+        """
+        self.run(
+            "INSERT OR IGNORE INTO base (entity, id, fields, stamp, stamps)"
+            " SELECT entity, id, fields, stamp, stamps FROM staging s WHERE NOT EXISTS"
+            " (SELECT 1 FROM base b WHERE b.entity = s.entity AND b.id = s.id)"
+        )
+        found = self.run(
+            "SELECT s.entity, s.id, s.fields, s.stamp, s.stamps FROM staging s"
+            " JOIN base b ON b.entity = s.entity AND b.id = s.id"
+            " WHERE (s.fields, s.stamp, s.stamps) IS NOT (b.fields, b.stamp, b.stamps)"
+            " OR b.is_kept"
+        )
+        return [wire(*each) for each in found]
+
+    def differing_from_staging(self) -> list[tuple[Row, Row | None]]:
+        """Base rows that the staged snapshot lacks or holds otherwise, with its version."""
+        found = self.run(
+            "SELECT b.entity, b.id, b.fields, b.stamp, b.stamps, s.fields, s.stamp, s.stamps"
+            " FROM base b LEFT JOIN staging s ON b.entity = s.entity AND b.id = s.id"
+            " WHERE NOT b.is_kept AND (s.id IS NULL"
+            " OR (s.fields, s.stamp, s.stamps) IS NOT (b.fields, b.stamp, b.stamps))"
+        )
+        return [
+            (
+                row(*each[:5]),
+                None if each[5] is None else row(each[0], each[1], *each[5:]),
+            )
+            for each in found
+        ]
+
+    def replace_base_by_staging(self) -> None:
+        """The snapshot is the base now. Rows with entries of ours that it lacks are kept."""
+        self.run(
+            "DELETE FROM base WHERE NOT EXISTS"
+            " (SELECT 1 FROM outbox o WHERE o.entity = base.entity AND o.id = base.id)"
+        )
+        self.run("UPDATE base SET is_kept = 1")
+        self.run(
+            "REPLACE INTO base (entity, id, fields, stamp, stamps)"
+            " SELECT entity, id, fields, stamp, stamps FROM staging"
+        )
+
+    def empty_staging(self) -> None:
+        self.run("DELETE FROM staging")
+
+    # --- conflicts that nobody wants to see any more -------------------------------------
+
+    def dismiss(self, conflict_id: str) -> None:
+        self.run("INSERT OR IGNORE INTO dismissed (id) VALUES (?)", conflict_id)
+
+    def forget_dismissed(self) -> None:
+        """Of conflicts that are gone."""
+        self.run(
+            "DELETE FROM dismissed WHERE id NOT IN (SELECT id FROM base WHERE entity = 'conflict')"
+        )
+
+    def dismissed(self) -> set[str]:
+        return {each[0] for each in self.run("SELECT id FROM dismissed")}
