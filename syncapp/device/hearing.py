@@ -12,38 +12,21 @@ from typing import Literal
 from syncapp.core.change import EXISTS, Row
 from syncapp.core.clock import NO_STAMP, newest
 from syncapp.core.merge import merge
-from syncapp.core.messages import (
-    Ack,
-    Changes,
-    RefusedRow,
-    Result,
-    Welcome,
-    WireRow,
-    wire_to_row,
-)
-from syncapp.core.outbox import (
-    Entry,
-    lower,
-    newest_of,
-    restamp_ahead,
-    restamp_behind,
-    settle,
-)
+from syncapp.core.messages import Changes, Welcome, WireRow, wire_to_row
+from syncapp.core.outbox import lower, newest_of, restamp_ahead
 
-from .ground import CONFLICT, Ground
-from .store import Key, Meta
+from .ground import CONFLICT
+from .settling import Settling
+from .store import Meta
 from .timekeeping import add_sample, offset_of
 
 CONFLICT_DAYS_MS = 90 * 24 * 3600 * 1000
-FORMER_NODES_MAX = 32  # what a hello may carry
 
 
-class Hearing(Ground):
-    # Of this connection only: what was sent last, and when by the wall clock.
-    _rows_in_flight: tuple[frozenset[int], bool] | None = None  # versions; whether the last
+class Hearing(Settling):
+    # Of this connection only, by the wall clock.
     _hello_sent_ms: int = 0
     _ping_sent_ms: int = 0
-    _new_numbers: frozenset[int] = frozenset()  # given in this connection
 
     # --- welcome -----------------------------------------------------------------------
 
@@ -100,33 +83,6 @@ class Hearing(Ground):
         meta.reset = reason
         meta.cursor, meta.read_seq, meta.is_walking = None, 0, True
         self.store.empty_staging()
-
-    def _take_new_identity(self, meta: Meta) -> None:
-        """This store is a copy of another device's, or was restored: become a device of its own.
-
-        What is open keeps its stamps, loses its numbers, and gets new ones at sending.
-        """
-        former = [each for each in meta.former_nodes if each != meta.node]
-        needed = self.store.nodes_in_use()
-        # A hello carries 32; those that stamps of open entries name must be among them.
-        former.sort(key=lambda node: node in needed)
-        meta.former_nodes = [*former, meta.node][-FORMER_NODES_MAX:]
-        meta.device, meta.node, meta.next_number = self.new_id(), self._new_node(), 1
-        self.store.lose_numbers()
-        self.store.put_meta(meta)
-
-    def move_household(self) -> bool:
-        """The household's UUID is taken by somebody else's: move it, whole, to a fresh one.
-
-        Only while no server has acknowledged it. Returns whether it moved.
-        """
-        with self.store.transaction():
-            meta = self.meta
-            if meta.household_name is None:
-                return False
-            meta.household = self.new_id()
-            self.store.put_meta(meta)
-            return True
 
     def _forget_old_conflicts(self, meta: Meta) -> None:
         before_ms = self.corrected_ms(meta) - CONFLICT_DAYS_MS
@@ -213,139 +169,6 @@ class Hearing(Ground):
         spec = self.entities.get(entity)
         return entity == CONFLICT or (spec is not None and spec.is_read_only)
 
-    # --- ack ---------------------------------------------------------------------------
-
-    def on_ack(self, ack: Ack) -> bool:
-        """Settle what was answered. Returns True if the answer shows that this device is a
-        copy of another: it has a new identity now, and connects again."""
-        if ack.of == "rows":
-            self._settle_rows(ack)
-            return False
-        with self.store.transaction():
-            meta = self.meta
-            entries = self.store.entries_numbered(each.number for each in ack.results)
-            used: set[int] = set()  # entries whose number somebody else has used
-            effective: dict[Key, str] = {}
-            for result in ack.results:
-                entry = entries.get(result.number)
-                if entry is None or entry.state != "open":
-                    continue  # settled before
-                if result.fate == "settled":  # there, but open here
-                    used.add(entry.local)
-                    continue
-                stamp = self._settle(entry, result)
-                if stamp > entry.stamp:
-                    effective[entry.key] = max(stamp, effective.get(entry.key, NO_STAMP))
-                self.sent += 1
-            self._restamp_followers(meta, effective, used)
-            self.store.release_kept()
-            if used:
-                self._take_new_identity(meta)
-            else:
-                self.store.put_meta(meta)
-            return bool(used)
-
-    def _settle(self, entry: Entry, result: Result) -> str:
-        """Take one answer in. Returns the stamp under which the server has the change."""
-        settled = settle(entry, result, self._ground_row(entry.key))
-        if settled.won is not None:
-            self._take_won(entry, settled.won, is_new=result.number in self._new_numbers)
-        if settled.healing is not None:
-            self.store.put_heal([settled.healing])
-        if settled.remains is not None:
-            self.store.put_entry(settled.remains)
-        else:
-            self.store.delete_entries([entry.local])
-        self.changed.add(entry.key)
-        return settled.effective
-
-    def _take_won(self, entry: Entry, won: Row, *, is_new: bool) -> None:
-        """Merge what the server took of an entry into the base, so that it goes on showing.
-
-        is_new: the server has it since this moment. An answer that may be a repeated one
-        makes no row: the row may be deleted and compacted since, and what the server still
-        has was pulled before, or comes with the next page. Until then the row is only kept
-        for the entries that follow, so that they are never brought down to before it.
-        """
-        base = self.store.base_row(entry.key)
-        if base is None:
-            if is_new:
-                self.store.put_base([won])
-            else:
-                self.store.keep(_accepted(self.store.base_or_kept_row(entry.key), won))
-            return
-        is_newer = won.stamps.get(EXISTS, NO_STAMP) > base.stamps.get(EXISTS, NO_STAMP)
-        if not base.is_here and is_newer and entry.kind != "edit":
-            # The tombstone may have been compacted, and the server's row be made anew by this
-            # very entry. If it was not, the page tells what else is in it.
-            base = None
-        self.store.put_base([_accepted(base, won)])
-
-    def _restamp_followers(self, meta: Meta, effective: dict[Key, str], used: set[int]) -> None:
-        """What was typed after a change that the server re-stamped stays after it.
-
-        used: those that were sent with it, and not heard because their number was used.
-        """
-        if not effective:
-            return
-        clock, now_ms = self.clock(meta), self.corrected_ms(meta)
-        clock.observe(effective.values())
-        for key, stamp in effective.items():
-            followers = [
-                each
-                for each in self.store.entries_of(key)
-                if each.state == "open" and (each.was_never_sent or each.local in used)
-            ]
-            self.store.put_stamps(restamp_behind(followers, stamp, now_ms, clock))
-        meta.clock = clock.last
-
-    def _settle_rows(self, ack: Ack) -> None:
-        """The server has merged what `rows` brought, but for what it names."""
-        if self._rows_in_flight is None:
-            return
-        versions, was_last = self._rows_in_flight
-        self._rows_in_flight = None
-        with self.store.transaction():
-            refused: dict[Key, list[RefusedRow]] = {}
-            for each in ack.refused_rows:
-                refused.setdefault((each.entity, each.id), []).append(each)
-            # A row that was written to meanwhile has another version, and is sent again.
-            sent = [each for each in self.store.heal_rows() if each.version in versions]
-            self.store.delete_heal(each.version for each in sent)
-            for heal in sent:
-                row = wire_to_row(heal.wire)
-                self._settle_row(row, refused.get((row.entity, row.id), []))
-                self.changed.add((row.entity, row.id))
-            if was_last and not self.store.has_heal_rows():
-                meta = self.meta
-                meta.is_heal_open = False
-                self.store.put_meta(meta)
-            self.store.release_kept()
-
-    def _settle_row(self, row: Row, refused: list[RefusedRow]) -> None:
-        """One healed row; what of it was refused stays here, visible.
-
-        What was taken comes back with a page: only that tells which stamps it has now.
-        """
-        key = (row.entity, row.id)
-        waiting = [each for each in self.store.entries_of(key) if each.state == "healing"]
-        lost = Row(*key)
-        for each in refused:
-            is_whole = each.field in ("", EXISTS)
-            names = list(row.fields) if is_whole else [each.field]
-            for name in names:
-                if name in row.fields and not any(name in entry.written for entry in waiting):
-                    lost.fields[name], lost.stamps[name] = row.fields[name], row.stamps[name]
-            for entry in waiting:
-                if is_whole or each.field in entry.fields:
-                    entry.state = "parked" if each.code == "unknown" else "refused"
-                    entry.code, entry.field, entry.message = each.code, each.field, each.message
-                    self.store.put_entry(entry)
-        if lost.fields:
-            lost.fields[EXISTS], lost.stamps[EXISTS] = row.fields[EXISTS], row.stamps[EXISTS]
-            self.store.park_heal(lost, refused[0].code, refused[0].message)
-        self.store.delete_entries(each.local for each in waiting if each.state == "healing")
-
 
 def _decided(base: Row, told: Row) -> Row:
     """The base after the server has told a row: newer stamps win, and at equal ones its word.
@@ -360,21 +183,6 @@ def _decided(base: Row, told: Row) -> Row:
     for name, stamp in told.stamps.items():
         if stamp >= base.stamps.get(name, NO_STAMP):
             base.fields[name] = told.fields.get(name)
-            base.stamps[name] = stamp
-    return base
-
-
-def _accepted(base: Row | None, won: Row) -> Row:
-    """The base with what the server took of a change, by stamp.
-
-    At equal stamps the base stays: it was told by the server, perhaps in another form than
-    the one that was typed here.
-    """
-    if base is None:
-        return won
-    for name, stamp in won.stamps.items():
-        if stamp > base.stamps.get(name, NO_STAMP):
-            base.fields[name] = won.fields[name]
             base.stamps[name] = stamp
     return base
 

@@ -5,7 +5,9 @@ A simulation drives it frame by frame.
 
     ground.py    the store, the clock, who we are, the rows as their person sees them
     editing.py   create, edit, delete
-    hearing.py   welcome, changes, ack: what the server says
+    hearing.py   welcome and changes: what the server says
+    settling.py  ack: what became of what was sent
+    identity.py  copies of a store, and households whose id is taken
     sending.py   hello, pull, push, rows, ping, report: what the device says
     review.py    refusals and conflicts: what needs a person
 """

@@ -39,7 +39,7 @@ class Sending(Hearing):
             acknowledged=self._acknowledged(meta),
             clock_ms=max(self._hello_sent_ms, 0),
             household=None if meta.household_name is None else Household(meta.household_name),
-            reset=meta.reset,  # type: ignore[arg-type]
+            reset=meta.reset or ("restored" if meta.is_heal_open else None),  # type: ignore[arg-type]
         )
 
     def pull(self, *, ask: bool) -> Pull:

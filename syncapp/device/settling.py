@@ -1,0 +1,163 @@
+"""What an answer to `push` or `rows` does to the queue, the base and the heal list."""
+
+from __future__ import annotations
+
+from syncapp.core.change import EXISTS, Row
+from syncapp.core.clock import NO_STAMP
+from syncapp.core.messages import Ack, RefusedRow, Result, wire_to_row
+from syncapp.core.outbox import Entry, restamp_behind, settle
+
+from .identity import Identity
+from .store import Key, Meta
+
+
+class Settling(Identity):
+    # Of this connection only: what was sent.
+    _rows_in_flight: tuple[frozenset[int], bool] | None = None  # versions; whether the last
+    _new_numbers: frozenset[int] = frozenset()  # given in this connection
+
+    def on_ack(self, ack: Ack) -> bool:
+        """Settle what was answered. Returns True if the answer shows that this device is a
+        copy of another: it has a new identity now, and connects again."""
+        if ack.of == "rows":
+            self._settle_rows(ack)
+            return False
+        with self.store.transaction():
+            meta = self.meta
+            entries = self.store.entries_numbered(each.number for each in ack.results)
+            used: set[int] = set()  # entries whose number somebody else has used
+            effective: dict[Key, str] = {}
+            for result in ack.results:
+                entry = entries.get(result.number)
+                if entry is None or entry.state != "open":
+                    continue  # settled before
+                if result.fate == "settled":  # there, but open here
+                    used.add(entry.local)
+                    continue
+                stamp = self._settle(entry, result)
+                if stamp > entry.stamp:
+                    effective[entry.key] = max(stamp, effective.get(entry.key, NO_STAMP))
+                self.sent += 1
+            self._restamp_followers(meta, effective, used)
+            self.store.release_kept()
+            if used:
+                self._take_new_identity(meta)
+            else:
+                self.store.put_meta(meta)
+            return bool(used)
+
+    def _settle(self, entry: Entry, result: Result) -> str:
+        """Take one answer in. Returns the stamp under which the server has the change."""
+        settled = settle(entry, result, self._ground_row(entry.key))
+        if settled.won is not None:
+            self._take_won(entry, settled.won, is_new=result.number in self._new_numbers)
+        if settled.healing is not None:
+            self.store.put_heal([settled.healing])
+        if settled.remains is not None:
+            self.store.put_entry(settled.remains)
+        else:
+            self.store.delete_entries([entry.local])
+        self.changed.add(entry.key)
+        return settled.effective
+
+    def _take_won(self, entry: Entry, won: Row, *, is_new: bool) -> None:
+        """Merge what the server took of an entry into the base, so that it goes on showing.
+
+        is_new: the server has it since this moment. An answer that may be a repeated one
+        makes no row: the row may be deleted and compacted since, and what the server still
+        has was pulled before, or comes with the next page. Until then the row is only kept
+        for the entries that follow, so that they are never brought down to before it.
+        """
+        base = self.store.base_row(entry.key)
+        if base is None:
+            if is_new:
+                self.store.put_base([won])
+            else:
+                self.store.keep(_accepted(self.store.base_or_kept_row(entry.key), won))
+            return
+        is_newer = won.stamps.get(EXISTS, NO_STAMP) > base.stamps.get(EXISTS, NO_STAMP)
+        if not base.is_here and is_newer and entry.kind != "edit":
+            # The tombstone may have been compacted, and the server's row be made anew by this
+            # very entry. If it was not, the page tells what else is in it.
+            base = None
+        self.store.put_base([_accepted(base, won)])
+
+    def _restamp_followers(self, meta: Meta, effective: dict[Key, str], used: set[int]) -> None:
+        """What was typed after a change that the server re-stamped stays after it.
+
+        used: those that were sent with it, and not heard because their number was used.
+        """
+        if not effective:
+            return
+        clock, now_ms = self.clock(meta), self.corrected_ms(meta)
+        clock.observe(effective.values())
+        for key, stamp in effective.items():
+            followers = [
+                each
+                for each in self.store.entries_of(key)
+                if each.state == "open" and (each.was_never_sent or each.local in used)
+            ]
+            self.store.put_stamps(restamp_behind(followers, stamp, now_ms, clock))
+        meta.clock = clock.last
+
+    def _settle_rows(self, ack: Ack) -> None:
+        """The server has merged what `rows` brought, but for what it names."""
+        if self._rows_in_flight is None:
+            return
+        versions, was_last = self._rows_in_flight
+        self._rows_in_flight = None
+        with self.store.transaction():
+            refused: dict[Key, list[RefusedRow]] = {}
+            for each in ack.refused_rows:
+                refused.setdefault((each.entity, each.id), []).append(each)
+            # A row that was written to meanwhile has another version, and is sent again.
+            sent = [each for each in self.store.heal_rows() if each.version in versions]
+            self.store.delete_heal(each.version for each in sent)
+            for heal in sent:
+                row = wire_to_row(heal.wire)
+                self._settle_row(row, refused.get((row.entity, row.id), []))
+                self.changed.add((row.entity, row.id))
+            if was_last and not self.store.has_heal_rows():
+                meta = self.meta
+                meta.is_heal_open = False
+                self.store.put_meta(meta)
+            self.store.release_kept()
+
+    def _settle_row(self, row: Row, refused: list[RefusedRow]) -> None:
+        """One healed row; what of it was refused stays here, visible.
+
+        What was taken comes back with a page: only that tells which stamps it has now.
+        """
+        key = (row.entity, row.id)
+        waiting = [each for each in self.store.entries_of(key) if each.state == "healing"]
+        lost = Row(*key)
+        for each in refused:
+            is_whole = each.field in ("", EXISTS)
+            names = list(row.fields) if is_whole else [each.field]
+            for name in names:
+                if name in row.fields and not any(name in entry.written for entry in waiting):
+                    lost.fields[name], lost.stamps[name] = row.fields[name], row.stamps[name]
+            for entry in waiting:
+                if is_whole or each.field in entry.fields:
+                    entry.state = "parked" if each.code == "unknown" else "refused"
+                    entry.code, entry.field, entry.message = each.code, each.field, each.message
+                    self.store.put_entry(entry)
+        if lost.fields:
+            lost.fields[EXISTS], lost.stamps[EXISTS] = row.fields[EXISTS], row.stamps[EXISTS]
+            self.store.park_heal(lost, refused[0].code, refused[0].message)
+        self.store.delete_entries(each.local for each in waiting if each.state == "healing")
+
+
+def _accepted(base: Row | None, won: Row) -> Row:
+    """The base with what the server took of a change, by stamp.
+
+    At equal stamps the base stays: it was told by the server, perhaps in another form than
+    the one that was typed here.
+    """
+    if base is None:
+        return won
+    for name, stamp in won.stamps.items():
+        if stamp > base.stamps.get(name, NO_STAMP):
+            base.fields[name] = won.fields[name]
+            base.stamps[name] = stamp
+    return base
