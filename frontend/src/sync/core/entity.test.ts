@@ -148,6 +148,11 @@ describe("a value", () => {
     )
   })
 
+  test("that is zero is one zero", () => {
+    const checked = canonical("f", field("int"), -0)
+    expect(checked).toStrictEqual({ refused: null, value: 0 })
+  })
+
   test("of text is kept in one normal form, counted in characters", () => {
     const spec = field("text", { maxLength: 5 })
     expect(canonical("f", spec, "u\u0308".repeat(5))).toEqual({

@@ -249,6 +249,11 @@ describe("a decision", () => {
     )
   })
 
+  test("over a field that nobody has written is no conflict, whatever its author was shown", () => {
+    const restored = account({ exists: [true, stamp(1, TABLET)] })
+    expect(lay(restored, { name: "Bar" }, stamp(3), { name: stamp(2, TABLET) }).overruled).toEqual([])
+  })
+
   test("is no conflict with a former node of the same device", () => {
     const current = account({ name: ["Giro", stamp(2, LAPTOP)] })
     for (const at of [stamp(1), stamp(3)]) {

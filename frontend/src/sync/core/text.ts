@@ -4,11 +4,11 @@
 /** Negative, zero or positive, as `a` is less than, equal to or greater than `b`. */
 export function compareText(a: string, b: string): number {
   if (a === b) return 0
-  for (let place = 0; ;) {
+  // Where both have the same pair of surrogates, they have the same second half, too.
+  for (let place = 0; ; place++) {
     const x = a.codePointAt(place) ?? -1
     const y = b.codePointAt(place) ?? -1
     if (x !== y || x === -1) return x - y
-    place += x > 0xffff ? 2 : 1
   }
 }
 

@@ -1,12 +1,12 @@
 // The vectors: cases in JSON that every implementation of the protocol must answer alike.
 
-import { readFileSync, readdirSync } from "node:fs"
+import { existsSync, readFileSync, readdirSync } from "node:fs"
 
-/** Those of the protocol, and those that only devices have to answer. */
-export const FOLDERS = [
+/** Those of the protocol, and those of devices; a file may move from one to the other. */
+const FOLDERS = [
   new URL("../../../../../docs/protocol/vectors/", import.meta.url),
   new URL("../vectors/", import.meta.url),
-]
+].filter(existsSync)
 
 /** Where each file lies, by its name without ".json". */
 export const FILES: ReadonlyMap<string, URL> = new Map(
