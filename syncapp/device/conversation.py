@@ -83,8 +83,7 @@ class Conversation:
             self.last_error = reason
         if code in TOO_LARGE_CODES:
             # Somebody on the way takes less than the protocol allows.
-            limits = self.replica.limits
-            limits.batch_bytes = max(limits.batch_bytes // 2, 1)
+            self.replica.batch_bytes_max = max(self.replica.batch_bytes_max // 2, 1)
         return self._take(Closed(generation, code), now_ms)
 
     def received(self, generation: int, text: str | bytes, now_ms: int) -> list[Output]:

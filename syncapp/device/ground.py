@@ -84,6 +84,8 @@ class Ground:
         self.changed: set[Key] = set()
         self.sent = self.received = 0
         self.limits = Limits()
+        # Lower than the server's, if somebody on the way takes less.
+        self.batch_bytes_max = self.limits.batch_bytes
         with store.transaction():
             self._settle_in(household, household_name, _label(name), _label(app))
         self._known_version: str | None = None

@@ -51,7 +51,7 @@ class Sending(Hearing):
         with self.store.transaction():
             meta = self.meta
             entries = self.store.entries_to_send(limits.batch_rows)
-            batch = cut(entries, size_of, limits.batch_rows, limits.batch_bytes)
+            batch = cut(entries, size_of, limits.batch_rows, self._batch_bytes)
             numbers: dict[int, int] = {}
             for entry in batch:
                 if entry.number is None:
@@ -68,7 +68,7 @@ class Sending(Hearing):
         """The next rows of the heal list, perhaps none: then it only reports that it is empty."""
         limits = self.limits
         waiting = self.store.heal_rows(limit=limits.batch_rows + 1)
-        batch = cut(waiting, _row_size, limits.batch_rows, limits.batch_bytes)
+        batch = cut(waiting, _row_size, limits.batch_rows, self._batch_bytes)
         is_last = len(batch) == len(waiting)
         self._rows_in_flight = frozenset(each.version for each in batch), is_last
         return Rows(rows=[each.wire for each in batch], last=is_last)
@@ -115,6 +115,10 @@ class Sending(Hearing):
     @property
     def parked_count(self) -> int:
         return self.store.counts().get("parked", 0) + self.store.count_parked_rows()
+
+    @property
+    def _batch_bytes(self) -> int:
+        return min(self.limits.batch_bytes, self.batch_bytes_max)
 
     def _acknowledged(self, meta: Meta) -> int:
         least = self.store.least_open_number()

@@ -179,3 +179,29 @@ def test_writes_by_hand_arrive(server, pair):
     server.home.write_by_hand("account_group", group, server.time.ms, {"name": "psql"})
     pump(server, a, b)
     assert [x.replica.row("account_group", group).fields["name"] for x in (a, b)] == ["psql"] * 2
+
+
+@pytest.mark.parametrize("code", [1009, 4413])
+def test_frames_that_are_too_large_for_somebody_on_the_way_become_smaller(server, phone, code):
+    a = phone()
+    for n in range(300):
+        a.replica.create("account", {"name": f"Konto {n}", "note": "x" * 2000})
+
+    def proxy(link) -> bool:
+        """Takes at most 100 KiB."""
+        if link is None or not link.up or len(link.up[0]) < 100 * 1024:
+            return False
+        link.up.clear()
+        link.close(code)
+        return True
+
+    for _ in range(40):
+        a.online()
+        for _ in range(20):
+            if not proxy(a.link):
+                if a.link and a.link.up:
+                    server.take(a.link, a.link.up.popleft())
+                server.deliver()
+            a.hear_one()
+    sync(server, a)
+    assert a.replica.pending == 0 and len(server.home.all_rows()) == 300
