@@ -61,11 +61,13 @@ def run(names: Sequence[str], is_quick: bool) -> Report:
     figures: dict[str, list[Figure]] = {}
     with open_house() as house:
         set_up_django()
+        neighbours, own_s = machine.Neighbours(), house.cpu_s()
         for name in names:
             print(f"{name} …", flush=True)
             figures[name] = measure(name)(house, scale)
             if said := house.said():
                 print(f"The server said:\n{said}", file=sys.stderr)
+        about["others_share"] = round(neighbours.share(house.cpu_s() - own_s), 2)
         versions = machine.versions(house.postgresql_version())
     command = " ".join(["python -m bench", *sys.argv[1:]])
     now = datetime.now(UTC)

@@ -48,6 +48,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.address = ""  # host:port
+        self._ended_s = 0.0  # CPU time of the server processes before this one
         self._process: subprocess.Popen[bytes] | None = None
         data = find_home(Place.in_state_dir(folder)).data
         self._postmaster = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
@@ -73,6 +74,7 @@ class House:
 
     def stop_server(self) -> None:
         if self._process is not None and self._process.poll() is None:
+            self._ended_s += _cpu_s(self._server)
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(30)
         self._process = None
@@ -98,6 +100,11 @@ class House:
             + sum(_cpu_s(each) for each in self._postmaster.children(recursive=True)),
             load_s=own.user + own.system,
         )
+
+    def cpu_s(self) -> float:
+        """All CPU time that the benchmark has taken so far, in every process of its own."""
+        usage = self.usage()
+        return usage.server_s + self._ended_s + usage.postgres_s + _cpu_s(psutil.Process())
 
     def memory_bytes(self) -> int:
         """What the server process holds in memory now (RSS)."""

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,26 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "load_average": [round(each, 2) for each in os.getloadavg()],
     }
+
+
+class Neighbours:
+    """How much of the machine other programs take while we measure."""
+
+    def __init__(self) -> None:
+        self._began_s, self._busy_s = time.monotonic(), _busy_s()
+
+    def share(self, own_cpu_s: float) -> float:
+        """Their part of all processor time since then, 0 to 1. own_cpu_s: what was ours."""
+        all_s = (time.monotonic() - self._began_s) * (os.cpu_count() or 1)
+        return min(max((_busy_s() - self._busy_s - own_cpu_s) / all_s, 0.0), 1.0)
+
+
+def _busy_s() -> float:
+    """Processor seconds of the whole machine that were not idle, stolen ones included."""
+    times = psutil.cpu_times()._asdict()
+    # Guests are counted as their users, too.
+    not_busy = ("idle", "iowait", "guest", "guest_nice")
+    return sum(seconds for kind, seconds in times.items() if kind not in not_busy)
 
 
 def versions(postgresql: str) -> dict[str, str]:

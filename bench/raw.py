@@ -1,20 +1,27 @@
 """The limit: the same rows in the same table, written by psycopg and nothing else.
 
-Batches of 500, each a committed transaction of one statement, which is the fastest way we
-know (one jsonb parameter, `INSERT … ON CONFLICT`). No decisions, no answers: what the
-engine does on top of this is what it costs. `is_noted` adds what a push cannot do without
-in the database: the household's lock, a number, and a fate for each change.
+Batches of 500, each a committed transaction, in three ways:
+
+    upsert      one `INSERT … ON CONFLICT` with one jsonb parameter: the fastest that we know
+    noted       the same, with what a push cannot do without in the database: the household's
+                lock, a number, and a fate for each change
+    row_by_row  `executemany`, as psycopg is mostly written; it sends the rows in a pipeline
+
+No decisions, no answers: what the engine does on top is what it costs.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from syncapp.core.messages import BATCH_MAX_ROWS
 from syncapp.registry import tables
@@ -22,6 +29,7 @@ from syncapp.registry import tables
 from .households import Household
 
 Record = dict[str, Any]
+Write = Callable[[psycopg.Connection, list[Record]], object]
 
 _SYNC_COLUMNS = {"sync_exists": "boolean", "sync_stamps": "jsonb", "sync_seq": "bigint"}
 
@@ -30,7 +38,9 @@ INSERT INTO {table} ({columns})
 SELECT {columns} FROM jsonb_to_recordset(%(rows)s::jsonb) AS r ({typed_columns})
 ON CONFLICT (id) DO UPDATE SET {assignments}
 """
-
+_ROW = """
+INSERT INTO {table} ({columns}) VALUES ({values}) ON CONFLICT (id) DO UPDATE SET {assignments}
+"""
 _LOCK = "SELECT seq FROM {schema}.sync_head FOR UPDATE"
 _NOTE = """
 WITH head AS (UPDATE {schema}.sync_head SET seq = seq + 1 RETURNING seq, fingerprint),
@@ -52,40 +62,71 @@ def records_of(household: Household) -> list[Record]:
         return [row[0] for row in connection.execute(query)]
 
 
-def upsert(household: Household, records: list[Record], *, is_noted: bool = False) -> float:
-    """Write the records into the household's accounts; returns seconds."""
-    batches = [
-        records[start : start + BATCH_MAX_ROWS] for start in range(0, len(records), BATCH_MAX_ROWS)
-    ]
-    schema = sql.Identifier(household.schema)
-    lock = sql.SQL(_LOCK).format(schema=schema)
-    statements = [_upsert_statement(schema)]
-    if is_noted:
-        statements.append(sql.SQL(_NOTE).format(schema=schema))
+def upsert(household: Household, records: list[Record]) -> float:
+    """Write the records into the household's accounts; returns rows a second."""
+    statement = _statement(_UPSERT, household)
+    return _timed(records, lambda connection, batch: connection.execute(statement, _json(batch)))
+
+
+def noted(household: Household, records: list[Record]) -> float:
+    """`upsert` with lock, number and fates; the rows must be new to the household."""
+    lock, note, statement = (_statement(each, household) for each in (_LOCK, _NOTE, _UPSERT))
+
+    def write(connection: psycopg.Connection, batch: list[Record]) -> None:
+        connection.execute(lock)
+        rows = _json(batch)
+        connection.execute(statement, rows)
+        connection.execute(note, rows)
+
+    return _timed(records, write)
+
+
+def row_by_row(household: Household, records: list[Record]) -> float:
+    """The same with `executemany`; returns rows a second."""
+    statement = _statement(_ROW, household)
+
+    def write(connection: psycopg.Connection, batch: list[Record]) -> None:
+        rows = [{**each, "sync_stamps": Jsonb(each["sync_stamps"])} for each in batch]
+        connection.cursor().executemany(statement, rows)
+
+    return _timed(records, write)
+
+
+def _timed(records: list[Record], write: Write) -> float:
+    with _connection() as connection:
+        began_s = time.perf_counter()
+        for start in range(0, len(records), BATCH_MAX_ROWS):
+            with connection.transaction():
+                write(connection, records[start : start + BATCH_MAX_ROWS])
+        return len(records) / (time.perf_counter() - began_s)
+
+
+@contextmanager
+def _connection() -> Iterator[psycopg.Connection]:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         # The triggers let it pass, as they do for the engine; set once for the session.
         connection.execute("SELECT set_config('finwise.writer', 'engine', false)")
-        began_s = time.perf_counter()
-        for batch in batches:
-            with connection.transaction():
-                if is_noted:
-                    connection.execute(lock)
-                values = {"rows": msgspec.json.encode(batch).decode()}
-                for statement in statements:
-                    connection.execute(statement, values)
-        return time.perf_counter() - began_s
+        yield connection
 
 
-def _upsert_statement(schema: sql.Identifier) -> sql.Composed:
+def _json(batch: list[Record]) -> dict[str, str]:
+    return {"rows": msgspec.json.encode(batch).decode()}
+
+
+def _statement(text: str, household: Household) -> sql.Composed:
+    # The types come from the model's fields, as in the engine's own statement.
     types = {"id": "uuid", **dict(tables()["account"].columns.values()), **_SYNC_COLUMNS}
     columns = {name: sql.Identifier(name) for name in types}
-    comma = sql.SQL(", ")
-    return sql.SQL(_UPSERT).format(
+    comma, schema = sql.SQL(", "), sql.Identifier(household.schema)
+    return sql.SQL(text).format(
+        schema=schema,
         table=sql.SQL("{}.account").format(schema),
         columns=comma.join(columns.values()),
-        # The types come from the model's fields, as in the engine's own statement.
         typed_columns=comma.join(
             sql.SQL("{} " + types[name]).format(column) for name, column in columns.items()
+        ),
+        values=comma.join(
+            sql.SQL("{}::" + kind).format(sql.Placeholder(name)) for name, kind in types.items()
         ),
         assignments=comma.join(
             sql.SQL("{0} = excluded.{0}").format(column)

@@ -65,7 +65,9 @@ class Report:
         return (
             f"Measured on {self.at:%Y-%m-%d} on {self.machine['cores']} cores "
             f"({self.machine['cpu']}), which server, PostgreSQL {self.versions['postgresql']} "
-            f"with durable commits and the load shared; Python {self.versions['python']}."
+            f"with durable commits and the load shared; other programs took "
+            f"{self.machine['others_share']:.0%} of the processor time. "
+            f"Python {self.versions['python']}."
         )
 
 

@@ -11,7 +11,7 @@ def a_report() -> Report:
         at=datetime(2026, 1, 2, tzinfo=UTC),
         command="python -m bench",
         seconds=90.0,
-        machine={"cpu": "Test", "cores": 2},
+        machine={"cpu": "Test", "cores": 2, "others_share": 0.125},
         versions={"postgresql": "18.1", "python": "3.11.9"},
         figures={
             "live": [Figure("p50", "Live, p50", 8.25, "ms", at_most=10)],
@@ -29,6 +29,10 @@ def test_the_table_tells_what_was_reached_and_aimed_at():
         "≤ 10 ✓",
     ]
     assert [each.strip() for each in idle.strip("|").split("|")] == ["Idle", "26.2 KiB", ""]
+
+
+def test_what_others_did_meanwhile_is_told():
+    assert "other programs took 12% of the processor time." in a_report().about()
 
 
 def test_only_the_place_between_the_marks_is_renewed(tmp_path):
