@@ -149,9 +149,10 @@ def greet(repository: Repository, hello: Hello, user_id: str, now_ms: int) -> Gr
     if reason is not None:
         device.last_number = max(device.last_number, hello.acknowledged)
         device.reset = reason
-        device.is_healing = reason == "restored" and role != "viewer"
     elif device.reset and hello.reset == device.reset:
         device.reset = ""  # noted durably by the device
+    # What the device says counts, too: this database may have been restored once more since.
+    device.is_healing = (reason or hello.reset) == "restored" and role != "viewer"
     device.acknowledged = max(device.acknowledged, min(hello.acknowledged, device.last_number))
     device.name, device.app = hello.name, hello.app
     device.pending = hello.pending

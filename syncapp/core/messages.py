@@ -95,7 +95,10 @@ class Household(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class Hello(_Up, tag="hello"):
-    """The first frame. `reset`: one that this device has noted and not finished."""
+    """The first frame. `reset`: one that this device has noted and not finished.
+
+    A `restored` one is finished when the end of the heal list is acknowledged.
+    """
 
     device: Uuid
     node: Node

@@ -134,7 +134,11 @@ export interface EntityDescription {
 
 // --- Device to server ------------------------------------------------------------------------
 
-/** The first frame. `reset`: one that this device has noted and not finished. */
+/**
+ * The first frame. `reset`: one that this device has noted and not finished.
+ *
+ * A `restored` one is finished when the end of the heal list is acknowledged.
+ */
 export interface Hello {
   readonly type: "hello"
   readonly device: Uuid
