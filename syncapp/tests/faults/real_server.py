@@ -67,12 +67,10 @@ class RealServer:
         return psutil.Process(int(pid))
 
     def kill(self) -> None:
-        """kill -9 of the serving process; its database ends by itself."""
-        postgres, supervisor = self._database()
+        """kill -9 of the serving process; its database ends by itself, if nobody else has it."""
         self.process.kill()
         self.process.wait()
         self._reader.join(10)
-        psutil.wait_procs([each for each in (postgres, supervisor) if each], timeout=30)
 
     def stop(self) -> str:
         """End in order; returns everything that it said."""
@@ -81,10 +79,3 @@ class RealServer:
             self.process.wait(30)
         self._reader.join(10)
         return self.said
-
-    def _database(self) -> tuple[psutil.Process | None, psutil.Process | None]:
-        try:
-            postgres = self.postgres()
-            return postgres, postgres.parent()
-        except (OSError, psutil.Error):
-            return None, None
