@@ -102,9 +102,14 @@ describe("reading a frame", () => {
     expect(JSON.stringify(rowToWire(wireToRow(wire)))).toBe(JSON.stringify(wire))
   })
 
-  test("refuses numbers that JavaScript cannot count", () => {
-    expect(() => textToDown('{"type":"news","head":9007199254740992}')).toThrow(BadFrame)
-  })
+  test.each(down.filter((frame) => "head" in frame))(
+    "of type $type refuses a head that is none, or that JavaScript cannot count",
+    (frame) => {
+      for (const head of [-1, 1.5, 2 ** 53, "7", null]) {
+        expect(() => textToDown(JSON.stringify({ ...frame, head }))).toThrow(BadFrame)
+      }
+    },
+  )
 })
 
 describe("a row", () => {
