@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of a measure. `runs`: the values whose median it is."""
+    """One number of a measure.
+
+    runs: the values whose median it is. is_detail: left out of the README's table.
+    """
 
     name: str
     label: str
@@ -18,6 +21,7 @@ class Figure:
     at_least: float | None = None
     at_most: float | None = None
     runs: tuple[float, ...] = ()
+    is_detail: bool = False
 
     @property
     def aim(self) -> str:

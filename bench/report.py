@@ -42,13 +42,14 @@ class Report:
         }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
-    def to_table(self) -> str:
+    def to_table(self, *, with_details: bool = True) -> str:
         """A table in Markdown, which people can read as it is."""
         header = ("", "reached", "aim")
         cells = [
             (each.label, f"{readable(each.value)} {each.unit}".strip(), _aim(each))
             for figures in self.figures.values()
             for each in figures
+            if with_details or not each.is_detail
         ]
         widths = [max(len(row[n]) for row in [header, *cells]) for n in range(3)]
         return "\n".join(
@@ -98,5 +99,5 @@ def write_readme(report: Report, result_file: Path, readme: Path = README) -> No
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     where = result_file.relative_to(ROOT)
-    body = f"{report.about()} All numbers: [{where}]({where}).\n\n{report.to_table()}"
+    body = f"{report.about()} All numbers: [{where}]({where}).\n\n{report.to_table(with_details=False)}"
     readme.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}", encoding="utf-8")

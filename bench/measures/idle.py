@@ -26,19 +26,26 @@ def measure(house: House, scale: Scale) -> list[Figure]:
         ("one", "one household", one),
     ):
         before, after, collected = asyncio.run(_idle(house, households, scale.idle))
-        for key, label, memory, aim in (
-            (name, f"Memory of an idle device, {scale.idle} in {what}", after, 60),
-            (f"{name}_collected", "· after a garbage collection", collected, None),
-        ):
-            kib = (memory - before) / 1024 / scale.idle
-            figures.append(Figure(key, label, kib, "KiB", at_most=aim))
+        label = f"Memory of an idle device, {scale.idle} in {what}"
+        kib = (after - before) / 1024 / scale.idle
+        collected_kib = (collected - before) / 1024 / scale.idle
+        figures += [
+            Figure(name, label, kib, "KiB", at_most=60),
+            Figure(
+                f"{name}_collected",
+                "· after a garbage collection",
+                collected_kib,
+                "KiB",
+                is_detail=True,
+            ),
+        ]
     return figures
 
 
 async def _idle(house: House, households: list[Household], count: int) -> tuple[int, int, int]:
     """Bytes before, with the devices connected, and after a garbage collection with them."""
     house.start_server()
-    warm = await _connect(house, [make_guest(households) for _ in range(AT_ONCE)])
+    warm = await _connect(house, [(households[0], households[0].tokens[0])] * AT_ONCE)
     await asyncio.gather(*(each.close() for each in warm))
     house.collect_garbage()
     before = house.memory_bytes()
@@ -53,10 +60,6 @@ async def _idle(house: House, households: list[Household], count: int) -> tuple[
     collected = house.memory_bytes()
     await asyncio.gather(*(each.close() for each in speakers))
     return before, after, collected
-
-
-def make_guest(households: list[Household]) -> tuple[Household, str]:
-    return households[0], households[0].tokens[0]
 
 
 async def _connect(house: House, places: list[tuple[Household, str]]) -> list[Speaker]:
