@@ -251,7 +251,9 @@ describe("a decision", () => {
 
   test("over a field that nobody has written is no conflict, whatever its author was shown", () => {
     const restored = account({ exists: [true, stamp(1, TABLET)] })
-    expect(lay(restored, { name: "Bar" }, stamp(3), { name: stamp(2, TABLET) }).overruled).toEqual([])
+    expect(lay(restored, { name: "Bar" }, stamp(3), { name: stamp(2, TABLET) }).overruled).toEqual(
+      [],
+    )
   })
 
   test("is no conflict with a former node of the same device", () => {
