@@ -386,7 +386,7 @@ def apply_push(
     fresh = [each for each in push.changes if each.number > device.acknowledged]
     answered = repository.fates(device_id, [str(each.number) for each in fresh])
     work = _Work(repository, head, now_ms, device, user_id)
-    work.load((each.entity, each.id) for each in fresh if str(each.number) not in answered)
+    work.load((each.entity, each.id) for each in fresh)
     results: list[Result] = []
     fates: list[StoredFate] = []
     for change in push.changes:
@@ -400,11 +400,23 @@ def apply_push(
             fates.append(answered[key])
             device.last_number = max(device.last_number, change.number)
         elif stored.stamp == change.stamp:
-            result = stored.result
+            result = _repeated(work, change, stored.result)
         else:
             result = Result(change.number, "settled")  # a clone: two changes, one number
         results.append(result)
     return Outcome(Ack(results=results), work.finish(fates))
+
+
+def _repeated(work: _Work, change: Change, result: Result) -> Result:
+    """The same answer again; but nothing stands of a row that was deleted and compacted since.
+
+    The device puts what has won into its base: a row would be there that nobody has.
+    """
+    is_known = change.entity in work.repository.entities
+    if result.fate != "applied" or not is_known or (change.entity, change.id) in work.rows:
+        return result
+    lost = written_by(change.kind, change.fields).keys() - set(result.unknown)
+    return Result(change.number, "superseded", lost=sorted(lost), unknown=result.unknown)
 
 
 def _decide_change(work: _Work, change: Change, own_nodes: set[str]) -> Result:

@@ -26,7 +26,7 @@ class Sending(Hearing):
 
     def hello(self) -> Hello:
         meta = self.meta
-        self._rows_in_flight, self._new_numbers = None, frozenset()
+        self._rows_in_flight = None
         self._hello_sent_ms = self.wall_ms()
         return Hello(
             device=meta.device,
@@ -57,7 +57,6 @@ class Sending(Hearing):
                 if entry.number is None:
                     entry.number = numbers[entry.local] = meta.next_number
                     meta.next_number += 1
-            self._new_numbers = frozenset(numbers.values())
             if numbers:
                 self.store.put_numbers(numbers)
                 self.store.put_meta(meta)

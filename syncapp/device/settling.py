@@ -14,7 +14,6 @@ from .store import Key, Meta
 class Settling(Identity):
     # Of this connection only: what was sent.
     _rows_in_flight: tuple[frozenset[int], bool] | None = None  # versions; whether the last
-    _new_numbers: frozenset[int] = frozenset()  # given in this connection
 
     def on_ack(self, ack: Ack) -> bool:
         """Settle what was answered. Returns True if the answer shows that this device is a
@@ -50,7 +49,7 @@ class Settling(Identity):
         """Take one answer in. Returns the stamp under which the server has the change."""
         settled = settle(entry, result, self._ground_row(entry.key))
         if settled.won is not None:
-            self._take_won(entry, settled.won, is_new=result.number in self._new_numbers)
+            self._take_won(entry, settled.won)
         if settled.healing is not None:
             self.store.put_heal([settled.healing])
         if settled.remains is not None:
@@ -60,23 +59,14 @@ class Settling(Identity):
         self.changed.add(entry.key)
         return settled.effective
 
-    def _take_won(self, entry: Entry, won: Row, *, is_new: bool) -> None:
+    def _take_won(self, entry: Entry, won: Row) -> None:
         """Merge what the server took of an entry into the base, so that it goes on showing.
 
-        is_new: the server has it since this moment. An answer that may be a repeated one
-        makes no row: the row may be deleted and compacted since, and what the server still
-        has was pulled before, or comes with the next page. Until then the row is only kept
-        for the entries that follow, so that they are never brought down to before it.
+        At once, not with the next page: until that comes, this device is the only one that
+        could give it back to a server that is restored to a moment before.
         """
         base = self.store.base_row(entry.key)
-        if base is None:
-            if is_new:
-                self.store.put_base([won])
-            else:
-                self.store.keep(_accepted(self.store.base_or_kept_row(entry.key), won))
-            return
-        is_newer = won.stamps.get(EXISTS, NO_STAMP) > base.stamps.get(EXISTS, NO_STAMP)
-        if not base.is_here and is_newer and entry.kind != "edit":
+        if base is not None and not base.is_here and EXISTS in won.stamps and entry.kind != "edit":
             # The tombstone may have been compacted, and the server's row be made anew by this
             # very entry. If it was not, the page tells what else is in it.
             base = None

@@ -52,14 +52,6 @@ class BaseRows(Database):
             map(packed, rows),
         )
 
-    def keep(self, row: Row) -> None:
-        """Put a row that the server may not have, for the sake of the entries of it."""
-        self.run(
-            "REPLACE INTO base (entity, id, fields, stamp, stamps, is_kept)"
-            " VALUES (?, ?, ?, ?, ?, 1)",
-            *packed(row),
-        )
-
     def delete_base(self, keys: Iterable[Key]) -> None:
         self.run_many("DELETE FROM base WHERE entity = ? AND id = ?", keys)
 
