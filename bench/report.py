@@ -99,5 +99,6 @@ def write_readme(report: Report, result_file: Path, readme: Path = README) -> No
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     where = result_file.relative_to(ROOT)
-    body = f"{report.about()} All numbers: [{where}]({where}).\n\n{report.to_table(with_details=False)}"
+    table = report.to_table(with_details=False)
+    body = f"{report.about()} All numbers: [{where}]({where}).\n\n{table}"
     readme.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}", encoding="utf-8")

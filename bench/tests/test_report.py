@@ -15,13 +15,17 @@ def a_report() -> Report:
         versions={"postgresql": "18.1", "python": "3.11.9"},
         figures={
             "live": [Figure("p50", "Live, p50", 8.25, "ms", at_most=10)],
-            "idle": [Figure("many", "Idle", 26.2, "KiB")],
+            "idle": [
+                Figure("many", "Idle", 26.2, "KiB"),
+                Figure("ack", "Ack", 4.2, "ms", is_detail=True),
+            ],
         },
     )
 
 
 def test_the_table_tells_what_was_reached_and_aimed_at():
-    first, _, live, idle = a_report().to_table().splitlines()
+    first, _, live, idle, detail = a_report().to_table().splitlines()
+    assert "Ack" in detail
     assert [each.strip() for each in first.strip("|").split("|")] == ["", "reached", "aim"]
     assert [each.strip() for each in live.strip("|").split("|")] == [
         "Live, p50",
@@ -43,6 +47,7 @@ def test_only_the_place_between_the_marks_is_renewed(tmp_path):
     assert text.startswith(f"before\n{BEGIN}\nMeasured on 2026-01-02 on 2 cores (Test)")
     assert text.endswith(f"|\n{END}\nafter\n")
     assert "old" not in text
+    assert "Idle" in text and "Ack" not in text
     assert "[bench/results/2026-01-02-test.json](bench/results/2026-01-02-test.json)" in text
 
 
