@@ -66,7 +66,8 @@ class Settling(Identity):
         could give it back to a server that is restored to a moment before.
         """
         base = self.store.base_row(entry.key)
-        if base is not None and not base.is_here and EXISTS in won.stamps and entry.kind != "edit":
+        gone_at = NO_STAMP if base is None or base.is_here else base.stamps.get(EXISTS, NO_STAMP)
+        if gone_at != NO_STAMP and entry.kind != "edit" and won.stamps.get(EXISTS, "") > gone_at:
             # The tombstone may have been compacted, and the server's row be made anew by this
             # very entry. If it was not, the page tells what else is in it.
             base = None
