@@ -388,7 +388,8 @@ class Simulation:
         self.server.busy = self.rng.choice([0, 0, 0.2])
 
     def _limits(self) -> None:
-        self.server.batch_rows += self.rng.choice([1, 2, BATCH_MAX_ROWS])
+        more = self.server.batch_rows + self.rng.choice([1, 2, BATCH_MAX_ROWS])
+        self.server.batch_rows = min(more, BATCH_MAX_ROWS)
 
     def _version(self) -> None:
         if self.is_in_memory and len(self.versions) == 3 and self.rng.random() < 0.3:
