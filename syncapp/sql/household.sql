@@ -95,7 +95,13 @@ SELECT min(CASE WHEN is_healing THEN 0 ELSE read_seq END) FROM {schema}.sync_dev
 WHERE last_seen_ms >= %(since_ms)s AND NOT is_revoked
 
 -- name: prune_transactions
-DELETE FROM {schema}.sync_transaction WHERE at_ms < %(before_ms)s
+-- By the age of the one that followed: until then devices stood at this seq, however long the
+-- household had been quiet, and they are not to start over because somebody wakes it.
+DELETE FROM {schema}.sync_transaction old
+WHERE EXISTS (
+    SELECT FROM {schema}.sync_transaction next
+    WHERE next.seq = old.seq + 1 AND next.at_ms < %(before_ms)s
+)
 
 -- name: prune_conflicts
 DELETE FROM {schema}.sync_conflict WHERE at_ms < %(before_ms)s

@@ -159,3 +159,22 @@ def test_only_this_households_tables_answer(households):
     [result] = phone.push(phone.change("edit", "account", change.id, {"name": "stolen"}))
     assert result.code == "row_missing"
     assert ours.rows() == {}
+
+
+def test_a_device_that_stood_at_the_head_of_a_quiet_household_goes_on_reading(household, psql):
+    """Nothing was written for 91 days; then somebody writes, and old records are pruned."""
+    fill(household, psql, 1)
+    phone = household.device()
+    phone.pull()
+    psql.execute(
+        f"UPDATE {household.schema}.sync_transaction SET at_ms = at_ms - %s", (91 * DAY_MS,)
+    )
+    household.call(engine.compact, now_ms())
+    fill(household, psql, 1)
+    household.call(engine.compact, now_ms())
+    assert phone.hello().reset is None
+    assert len(phone.pull()) == 1
+    kept = psql.execute(
+        f"SELECT seq FROM {household.schema}.sync_transaction ORDER BY seq"
+    ).fetchall()
+    assert kept == [(1,), (2,)]

@@ -274,12 +274,11 @@ class MemoryRepository:
 
     def prune(self, before_ms: int) -> None:
         tables = self._tables
-        # Not the newest: whoever stands at the head is not to start over because the
-        # household was quiet for long.
+        # By the age of the one that followed, as in PostgreSQL.
         old = [
             seq
-            for seq, each in tables.transactions.items()
-            if each.at_ms < before_ms and seq < tables.head.seq
+            for seq in tables.transactions
+            if seq + 1 in tables.transactions and tables.transactions[seq + 1].at_ms < before_ms
         ]
         for seq in old:
             self._set(tables.transactions, seq, _ABSENT)
