@@ -46,13 +46,20 @@ async def until(client: DeviceClient, condition: Any) -> None:
 
 
 async def bring_home(clients: Iterable[DeviceClient]) -> None:
-    """Sync all until each is up to date with what the others have pushed."""
+    """Sync all until each is up to date with what the others have pushed.
+
+    Raises AssertionError with how the devices stand if that takes too long.
+    """
     clients = list(clients)
-    async with asyncio.timeout(PATIENCE_S):
-        for _ in range(2):
-            for client in clients:
-                while not (await client.sync(reach_s=10)).is_up_to_date:
-                    pass
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            for _ in range(2):
+                for client in clients:
+                    while not (await client.sync(reach_s=10)).is_up_to_date:
+                        pass
+    except TimeoutError:
+        stand = [(each._talk.session, each.replica.facts()) for each in clients]
+        raise AssertionError(f"not home after {PATIENCE_S} s: {stand}") from None
 
 
 def rows_of(client: DeviceClient) -> dict[Key, Row]:
@@ -70,8 +77,12 @@ def assert_same(clients: Iterable[DeviceClient]) -> dict[Key, Row]:
     first, *others = clients
     expected = rows_of(first)
     for client in (first, *others):
-        assert client.replica.pending == 0
-        assert client.replica.refused_count == 0, client.replica.refused()
+        replica = client.replica
+        assert replica.pending == 0, f"{replica.pending} are pending"
+        assert replica.refused_count == 0, replica.refused()
     for client in others:
-        assert rows_of(client) == expected
+        rows = rows_of(client)
+        apart = [key for key in rows.keys() | expected.keys() if rows.get(key) != expected.get(key)]
+        differing = [(key, rows.get(key), expected.get(key)) for key in apart]
+        assert not differing, f"devices differ: {differing[:3]}"
     return expected
