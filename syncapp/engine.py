@@ -28,6 +28,7 @@ from .core.messages import (
     RefusedRow,
     Result,
     Rows,
+    content_digest,
     wire_to_row,
 )
 from .core.records import Conflict, Device, Head, Located, NodeOwner, StoredFate
@@ -274,7 +275,7 @@ class _Work:
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     changed: set[tuple[str, str]] = field(default_factory=set)
     overruled: list[tuple[str, str, Any]] = field(default_factory=list)
-    # What this push re-stamped, by row: a later change of the push stays later.
+    # What was re-stamped of this push, by row: a later change of the push stays later.
     restamped: dict[tuple[str, str], str] = field(default_factory=dict)
     refused_creates: set[tuple[str, str]] = field(default_factory=set)
 
@@ -296,6 +297,10 @@ class _Work:
         elif stamp > self.head.stamp:
             self.head.stamp = stamp
         return stamp
+
+    def note_restamped(self, key: tuple[str, str], stamp: str) -> None:
+        """An earlier push re-stamped this change of the row; what follows in this one is later."""
+        self.restamped[key] = max(stamp, self.restamped.get(key, NO_STAMP))
 
     def take(self, key: tuple[str, str], decision: Decision) -> None:
         if decision.is_changed:
@@ -396,11 +401,14 @@ def apply_push(
             result = Result(change.number, "settled")
         elif stored is None:
             result = _decide_change(work, change, device.nodes)
-            answered[key] = StoredFate(key, change.number, change.stamp, result)
+            answered[key] = StoredFate(
+                key, change.number, change.stamp, content_digest(change), result
+            )
             fates.append(answered[key])
             device.last_number = max(device.last_number, change.number)
-        elif stored.stamp == change.stamp:
+        elif stored.stamp == change.stamp and stored.digest == content_digest(change):
             result = _repeated(work, change, stored.result)
+            work.note_restamped((change.entity, change.id), result.stamp)
         else:
             result = Result(change.number, "settled")  # a clone: two changes, one number
         results.append(result)
@@ -413,7 +421,9 @@ def _repeated(work: _Work, change: Change, result: Result) -> Result:
     The device puts what has won into its base: a row would be there that nobody has.
     """
     is_known = change.entity in work.repository.entities
-    if result.fate != "applied" or not is_known or (change.entity, change.id) in work.rows:
+    stamp = result.stamp or change.stamp
+    is_compacted = (change.entity, change.id) not in work.rows and stamp <= work.head.horizon
+    if result.fate != "applied" or not is_known or not is_compacted:
         return result
     lost = written_by(change.kind, change.fields).keys() - set(result.unknown)
     return Result(change.number, "superseded", lost=sorted(lost), unknown=result.unknown)

@@ -167,6 +167,7 @@ class Fate(models.Model):
     key = models.CharField(max_length=64)
     number = models.BigIntegerField(default=0)
     stamp = _stamp_field()
+    digest = models.CharField(max_length=16)
     result = models.TextField()
     at_ms = models.BigIntegerField()
 

@@ -78,8 +78,8 @@ class PostgresRepository:
             return {}
         found = self._run("fates", device=device_id, keys=list(keys)).fetchall()
         return {
-            key: StoredFate(key, number, stamp, _decode_result(result))
-            for key, number, stamp, result in found
+            key: StoredFate(key, number, stamp, digest, _decode_result(result))
+            for key, number, stamp, digest, result in found
         }
 
     def owners_of(self, nodes: Iterable[str]) -> dict[str, NodeOwner]:

@@ -8,6 +8,7 @@ generated from these structs (`manage.py generate_protocol`), and CI checks that
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Annotated, Any, Literal
 
@@ -375,6 +376,13 @@ def text_to_down(text: str | bytes) -> DownFrame:
 def _location(error: msgspec.ValidationError) -> str:
     # The library's sentence names the place and the expected type; a hostile key may be long.
     return str(error)[:200]
+
+
+def content_digest(change: Change) -> str:
+    """16 hex digits that tell one change's content from another's (not its number or stamp)."""
+    content = (change.entity, change.id, change.kind, change.fields)
+    encoded = msgspec.json.encode(content, order="sorted")
+    return hashlib.blake2b(encoded, digest_size=8).hexdigest()
 
 
 def row_to_wire(row: Row) -> WireRow:

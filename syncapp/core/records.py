@@ -70,11 +70,16 @@ class Located(NamedTuple):
 
 
 class StoredFate(NamedTuple):
-    """The whole answer to a change, kept until the device names its number as acknowledged."""
+    """The whole answer to a change, kept until the device names its number as acknowledged.
+
+    digest: of the change's content. Copies of a device whose clocks read alike may give two
+    changes the same number and the same stamp.
+    """
 
     key: str
     number: int
     stamp: str
+    digest: str
     result: Result
 
 

@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=64)),
                 ('number', models.BigIntegerField(default=0)),
                 ('stamp', models.CharField(db_collation='C', default='', max_length=35)),
+                ('digest', models.CharField(max_length=16)),
                 ('result', models.TextField()),
                 ('at_ms', models.BigIntegerField()),
             ],

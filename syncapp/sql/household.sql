@@ -24,7 +24,7 @@ SELECT
 SELECT user_id::text FROM {schema}.sync_member WHERE user_id = ANY(%(users)s::uuid[])
 
 -- name: fates
-SELECT key, number, stamp, result FROM {schema}.sync_fate
+SELECT key, number, stamp, digest, result FROM {schema}.sync_fate
 WHERE device_id = %(device)s::uuid AND key = ANY(%(keys)s)
 
 -- name: owners_of
@@ -70,9 +70,10 @@ ON CONFLICT (id) DO UPDATE SET
 -- name: write_fates
 -- One JSON parameter: four arrays of texts cost the client more than this whole statement.
 -- Not jsonb: the answer stays the text that it was.
-INSERT INTO {schema}.sync_fate (device_id, key, number, stamp, result, at_ms)
-SELECT %(device)s::uuid, f.key, f.number, f.stamp, f.result, %(at_ms)s
-FROM json_to_recordset(%(fates)s::json) AS f (key text, number bigint, stamp text, result text)
+INSERT INTO {schema}.sync_fate (device_id, key, number, stamp, digest, result, at_ms)
+SELECT %(device)s::uuid, f.key, f.number, f.stamp, f.digest, f.result, %(at_ms)s
+FROM json_to_recordset(%(fates)s::json)
+    AS f (key text, number bigint, stamp text, digest text, result text)
 
 -- name: prune_fates
 DELETE FROM {schema}.sync_fate

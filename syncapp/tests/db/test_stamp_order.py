@@ -45,8 +45,8 @@ def test_text_order_is_stamp_order_in_the_database(household, psql):
     stamps = many_stamps()
     psql.execute(f'SET search_path = "{household.schema}"')
     psql.execute(
-        "INSERT INTO sync_fate (device_id, key, number, stamp, result, at_ms)"
-        " SELECT gen_random_uuid(), n, n, stamp, '', 0"
+        "INSERT INTO sync_fate (device_id, key, number, stamp, digest, result, at_ms)"
+        " SELECT gen_random_uuid(), n, n, stamp, '', '', 0"
         " FROM unnest(%s::text[]) WITH ORDINALITY AS s (stamp, n)",
         [stamps],
     )

@@ -131,7 +131,7 @@ async def test_an_answer_that_is_no_websocket_counts_as_offline(server):
         listening,
         DeviceClient(f"ws://127.0.0.1:{port}", TOKEN, ":memory:", household=HOME) as a,
     ):
-        report = await a.sync(reach_s=0.1)
+        report = await a.sync(reach_s=2)
         assert not report.is_up_to_date and report.reason == "unreachable"
         assert "200" in report.message
 
