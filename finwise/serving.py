@@ -6,6 +6,7 @@ import gc
 import logging
 import resource
 import socket
+from typing import Any
 
 import uvicorn
 from django.conf import settings
@@ -21,8 +22,8 @@ PING_EVERY_S = 20  # and as long again for the answer: then the socket is gone
 # For sockets to finish the batch in hand; a batch takes a fraction of a second.
 SHUTDOWN_TIMEOUT_S = 10
 BACKLOG = 2048
-# A socket that is closed and whose peer takes nothing any more is dropped after this or twice
-# this; asyncio would wait for ever to hand over the rest.
+# Who does not take the end of his connection, or does not get to his first request, is dropped
+# after this or twice this. asyncio and uvicorn would wait for both for ever.
 LINGER_S = 10
 
 
@@ -94,27 +95,36 @@ def is_about_us(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Invalid UTF-8")
 
 
+def does_linger(connection: Any) -> bool:
+    """Whether a connection is only waited for: it is closing, or has not asked for anything."""
+    # A WebSocket's request has been read, or an HTTP connection has had one.
+    has_asked = getattr(connection, "handshake_initiated", False) or getattr(
+        connection, "cycle", None
+    )
+    return connection.transport.is_closing() or not has_asked
+
+
 class Server(uvicorn.Server):
-    """Says goodbye to every socket before uvicorn cuts them off, and drops who does not read."""
+    """Says goodbye to every socket before uvicorn cuts them off, and drops who lingers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._closing: set[asyncio.Transport] = set()
+        self._lingering: set[asyncio.Transport] = set()
         self._next_look_s = 0.0
 
     async def on_tick(self, counter: int) -> bool:
         now_s = asyncio.get_running_loop().time()
         if now_s >= self._next_look_s:
             self._next_look_s = now_s + LINGER_S
-            self._drop_who_takes_nothing()
+            self._drop_who_lingers()
         return await super().on_tick(counter)
 
-    def _drop_who_takes_nothing(self) -> None:
-        transports = (each.transport for each in self.server_state.connections)
-        closing = {each for each in transports if each.is_closing()}
-        for transport in closing & self._closing:
+    def _drop_who_lingers(self) -> None:
+        connections = self.server_state.connections
+        lingering = {each.transport for each in connections if does_linger(each)}
+        for transport in lingering & self._lingering:
             transport.abort()
-        self._closing = closing
+        self._lingering = lingering
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -219,10 +219,11 @@ class Conversation:
 
     def give_page(self, page: engine.Page, text: str) -> None:
         """Send a page that the room has read and encoded; does not wait for the peer."""
-        if page.cursor == self.cursor and not self.is_asked:
+        self.cursor = page.cursor
+        # A seq without rows still moves the device on: its row has gone further, or was compacted.
+        if not (page.rows or self.is_asked or page.to > page.start):
             return
         self.is_asked = False
-        self.cursor = page.cursor
         self._told_head = max(self._told_head, page.head.seq)
         if page.rows:  # an empty answer costs no credit
             self.outstanding = page.cursor.position

@@ -13,6 +13,8 @@ from syncapp.core.cursor import end_of, text_to_cursor
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone
 from syncapp.tests.socket.server import ServerThread
+from syncapp.tests.socket.test_live import wait_until_listening
+from tenants.context import in_tenant
 
 
 @pytest.fixture
@@ -139,6 +141,35 @@ def test_who_only_gives_credit_is_answered_only_if_there_is_more(
     phone.online()
     for _ in range(3):
         phone.pull(ask=False)
+    server.settle(household.id)
+    phone.ping()
+
+
+def test_credit_in_an_empty_household_is_no_question(
+    phone: Phone, server: ServerThread, household: Household
+) -> None:
+    phone.connect().hello()
+    phone.pull(ask=False)
+    server.settle(household.id)
+    phone.ping()
+
+
+def test_a_seq_whose_row_is_gone_is_told_all_the_same(
+    phone: Phone, new_phone: Callable[[], Phone], server: ServerThread, household: Household
+) -> None:
+    """G10: or the device would never stand at the head."""
+    phone.online()
+    wait_until_listening(server)
+    with in_tenant(household.id) as inside, inside.cursor() as cursor:
+        schema = household.schema
+        cursor.execute(f"UPDATE {schema}.sync_head SET seq = 1, fingerprint = repeat('f', 16)")
+        cursor.execute(
+            f"INSERT INTO {schema}.sync_transaction (seq, fingerprint, at_ms)"
+            " VALUES (1, repeat('f', 16), 0)"
+        )
+        cursor.execute("SELECT pg_notify('finwise_news', %s)", [f"{schema} 1"])
+    page = phone.take()
+    assert (page["rows"], page["from"], page["to"], page["more"]) == ([], 0, 1, False)
     server.settle(household.id)
     phone.ping()
 

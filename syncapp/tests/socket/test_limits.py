@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import struct
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from syncapp.core import messages
 from syncapp.tests.household import Household
@@ -258,6 +260,16 @@ def test_text_that_is_not_utf8_closes_the_socket(phone: Phone, other: Phone) -> 
         phone.socket.send(b"\xff\xff", text=True)
     frames, code = phone.hear_close()
     assert (frames, code) == ([], 1007)
+
+
+def test_nothing_is_compressed_so_nothing_can_explode(phone: Phone, other: Phone) -> None:
+    """S25: a frame that claims to be compressed breaks the WebSocket protocol."""
+    phone.connect(extensions=[ClientPerMessageDeflateFactory()]).hello()
+    assert phone.socket is not None
+    assert phone.socket.protocol.extensions == []
+    header = struct.pack("!BBI", 0x80 | 0x40 | 0x01, 0x80 | 4, 0)  # final, compressed, text
+    phone.socket.socket.sendall(header + b"\x00\x00\x00\x00")
+    assert phone.hear_close() == ([], 1002)
 
 
 def test_a_handshake_that_is_cut_off_in_the_middle_disturbs_nobody(
