@@ -69,10 +69,11 @@ class Hearing(Settling):
         clock, now_ms = self.clock(meta), max(self.corrected_ms(meta), 0)
         lower(clock, now_ms)
         ahead = self.store.entries_never_sent(after_stamp=f"{now_ms:012x}-ffff-{'f' * 16}")
-        floors = {}
+        floors, lowered = {}, {each.local for each in ahead}
         for key in {each.key for each in ahead}:
-            sent = [each for each in self.store.entries_of(key) if not each.was_never_sent]
-            floors[key] = newest_of(self._ground_row(key), sent)
+            # Also never-sent ones that are not ahead: the order of a row's entries is kept.
+            others = [each for each in self.store.entries_of(key) if each.local not in lowered]
+            floors[key] = newest_of(self._ground_row(key), others)
         self.store.put_stamps(restamp_ahead(ahead, floors, now_ms, clock))
         meta.clock = clock.last
 
