@@ -9,15 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from syncapp.core.change import Row
-from syncapp.core.clock import (
-    COUNTER_MAX,
-    MS_MAX,
-    SERVER_NODE,
-    Clock,
-    Stamp,
-    stamp_to_text,
-    text_to_stamp,
-)
+from syncapp.core.clock import SERVER_NODE, Clock
 from syncapp.core.entity import Entity
 from syncapp.core.merge import merge
 from syncapp.core.messages import Limits
@@ -27,7 +19,6 @@ from .errors import StoreMismatch, ValueRefused
 from .specs import entities_from, united
 from .store import Key, Meta, Store
 
-STEP_ASIDE_MAX = 4096
 CONFLICT = "conflict"  # the entity of the server's notes about overruled values
 
 
@@ -113,23 +104,9 @@ class Ground:
                 f"The store {self.store.path} belongs to the household {meta.household}, not to"
                 f" {household}. Use another store for that one; nothing was changed."
             )
-        else:
-            meta.name, meta.app = name[:120] or meta.name, app[:120]
-            self._step_aside(meta)
+        elif (name and name != meta.name) or app != meta.app:
+            meta.name, meta.app = name or meta.name, app
             self.store.put_meta(meta)
-
-    def _step_aside(self, meta: Meta) -> None:
-        """Count on from somewhere else than a copy of this store does.
-
-        While the wall clock is behind, stamps are counted up. Two copies that count alike
-        would give different changes the same number and stamp; the server takes the second
-        for a repeat of the first, and it is lost.
-        """
-        if meta.clock:
-            ms, counter, node = text_to_stamp(meta.clock)
-            counter += 1 + int(self.token(2), 16) % STEP_ASIDE_MAX
-            carry, counter = divmod(counter, COUNTER_MAX + 1)
-            meta.clock = stamp_to_text(Stamp(min(ms + carry, MS_MAX), counter, node))
 
     def _new_node(self) -> str:
         node = self.token(8)
