@@ -97,12 +97,15 @@ class BaseRows(Database):
         return [wire(*each) for each in found]
 
     def differing_from_staging(self) -> list[tuple[Row, Row | None]]:
-        """Base rows that the staged snapshot lacks or holds otherwise, with its version."""
+        """Base rows that the staged snapshot lacks or holds otherwise, with its version.
+
+        Kept rows, too: what was compacted is older than any horizon that would take it back.
+        """
         found = self.run(
             "SELECT b.entity, b.id, b.fields, b.stamp, b.stamps, s.fields, s.stamp, s.stamps"
             " FROM base b LEFT JOIN staging s ON b.entity = s.entity AND b.id = s.id"
-            " WHERE NOT b.is_kept AND (s.id IS NULL"
-            " OR (s.fields, s.stamp, s.stamps) IS NOT (b.fields, b.stamp, b.stamps))"
+            " WHERE s.id IS NULL"
+            " OR (s.fields, s.stamp, s.stamps) IS NOT (b.fields, b.stamp, b.stamps)"
         )
         return [
             (
