@@ -344,6 +344,8 @@ class Device:
         require(meta.read_seq >= read_before, "a device reads on", read_before, meta.read_seq)
         for key, cells in base_before.items():
             now = base.get(key, {})  # a conflict goes after 90 days
+            if key in self.oracle.compacted:
+                continue  # it may have come back with less than the tombstone held
             for name, cell in cells.items():
                 if name in now:
                     require(now[name].stamp >= cell.stamp, "nothing older is read", key, name)
