@@ -47,8 +47,8 @@ WITH head AS (UPDATE {schema}.sync_head SET seq = seq + 1 RETURNING seq, fingerp
 numbered AS (
     INSERT INTO {schema}.sync_transaction SELECT seq, fingerprint, NULL, 0 FROM head
 )
-INSERT INTO {schema}.sync_fate (device_id, key, number, stamp, result, at_ms)
-SELECT '00000000-0000-4000-8000-000000000000', id, 0, '', '{{"fate":"applied"}}', 0
+INSERT INTO {schema}.sync_fate (device_id, key, number, stamp, digest, result, at_ms)
+SELECT '00000000-0000-4000-8000-000000000000', id, 0, '', '', '{{"fate":"applied"}}', 0
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (id text)
 """
 
