@@ -67,5 +67,6 @@ def test_the_conversation_is_the_same_on_daphne(
     with pytest.raises(InvalidStatus) as refused:
         phone.connect(origin="https://evil.example")
     assert refused.value.response.status_code == 403
-    other.catch_up()
+    # All the while the other one heard of everything, and nobody disturbed it.
+    assert other.take_live()[0]["fields"]["name"] == "Banks"
     other.ping()
