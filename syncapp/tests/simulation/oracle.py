@@ -155,11 +155,8 @@ class Oracle:
                 is_gone = (change.entity, change.id) not in self.rows  # compacted since
                 is_same = result == earlier[1] or (is_gone and result.fate == "superseded")
                 require(is_same, "a repeat gets the same answer", result, earlier[1])
-            elif result.fate != "settled":
-                # Copies of a device may even stamp alike; then the answer has to be true.
-                require(earlier[0].stamp == change.stamp, "two changes with one number", change)
-                work.check_true(change, result)
-                work.note_restamped(change, result)
+            else:
+                require(result.fate == "settled", "two changes with one number", change, earlier)
         self._commit(work.rows, work.conflicts, seq)
 
     # --- rows ---------------------------------------------------------------------------
@@ -346,19 +343,6 @@ class _Push:
     def note_restamped(self, change: Any, result: Any) -> None:
         key = (change.entity, change.id)
         self.restamped[key] = max(result.stamp, self.restamped.get(key, ""))
-
-    def check_true(self, change: Any, result: Any) -> None:
-        """What the answer says was taken stands, under this stamp or a newer one."""
-        key = (change.entity, change.id)
-        cells = self.rows.get(key, self.oracle.rows.get(key, {}))
-        if result.fate == "refused":
-            return
-        for name, raw in [*change.fields.items(), (EXISTS, change.kind != "delete")]:
-            value = raw if name == EXISTS else kept(change.entity, name, raw)[0]
-            new = Cell(result.stamp or change.stamp, value)
-            is_told = name in result.lost or name in result.unknown
-            is_old = name in cells and not beats(new, cells[name])
-            require(is_told or is_old, f"{name} is answered as taken", change, result, cells)
 
     def _lay(
         self, change: Any, result: Any, key: Key, cells: dict[str, Cell], written: Any, stamp: str
