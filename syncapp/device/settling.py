@@ -76,7 +76,8 @@ class Settling(Identity):
     def _restamp_followers(self, meta: Meta, effective: dict[Key, str], used: set[int]) -> None:
         """What was typed after a change that the server re-stamped stays after it.
 
-        used: those that were sent with it, and not heard because their number was used.
+        Also what was parked and is sent again. used: what was sent with it, and not heard
+        because somebody else has used its number.
         """
         if not effective:
             return
@@ -86,7 +87,7 @@ class Settling(Identity):
             followers = [
                 each
                 for each in self.store.entries_of(key)
-                if each.state == "open" and (each.was_never_sent or each.local in used)
+                if each.state == "open" and (each.number is None or each.local in used)
             ]
             self.store.put_stamps(restamp_behind(followers, stamp, now_ms, clock))
         meta.clock = clock.last
