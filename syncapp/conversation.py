@@ -72,6 +72,7 @@ class Conversation:
         self.pulls = 0  # tells whether another pull came while a page was being read
         self.outstanding: Position | None = None
         self._repeated_asks = 0  # since the outstanding frame
+        self._has_more = False  # its last page was not the end of a walk
         self._is_sending = False  # a page that the peer's network has not taken yet
         self._has_news = False  # told already, since the frame that is outstanding
         self._told_head = -1  # the newest head that this device was told
@@ -223,7 +224,7 @@ class Conversation:
         # A seq without rows still moves the device on: its row has gone further, or was compacted.
         if not (page.rows or self.is_asked or page.to > page.start):
             return
-        self.is_asked = False
+        self.is_asked, self._has_more = False, page.more
         self._told_head = max(self._told_head, page.head.seq)
         if page.rows:  # an empty answer costs no credit
             self.outstanding = page.cursor.position
@@ -237,8 +238,8 @@ class Conversation:
             self.room.wake()
 
     def lose_page(self, error: SyncError) -> None:
-        """A page could not be read. Whoever asked hears it; the others get news."""
-        of = "pull" if self.is_asked else ""
+        """A page could not be read. Whoever waits for it hears it; the others get news."""
+        of = "pull" if self.is_asked or self._has_more else ""
         self.is_asked = self.has_pulled = self._has_news = False
         self._told_head = -1
         if error.close_code is not None:

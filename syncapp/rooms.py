@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Place = tuple[Cursor | None, int]  # where a socket stands, and how many rows it takes at once
+
 
 class Belief(NamedTuple):
     """What a room takes for true at a moment: the newest seq heard, the head last read."""
@@ -86,29 +88,30 @@ class Room:
         # Looks once more before it ends: a head may be heard while pages are being sent.
         while self._is_awake:
             self._is_awake = False
-            for group in self._due():
-                await self._give(group)
+            for (cursor, limit), group in self._due().items():
+                await self._give(cursor, limit, group)
             for socket in self.sockets:
                 if not socket.may_get_rows and socket.position < end_of(self.head):
                     socket.give_news(self.head)
 
-    def _due(self) -> list[list[tuple[Conversation, int]]]:
+    def _due(self) -> dict[Place, list[tuple[Conversation, int]]]:
         """Sockets that get a page, together where they stand at the same place.
 
         Each with its number of pulls: one that pulls again meanwhile stands elsewhere.
         """
         head = end_of(self.head)
-        groups: dict[tuple[Any, ...], list[tuple[Conversation, int]]] = defaultdict(list)
+        groups: dict[Place, list[tuple[Conversation, int]]] = defaultdict(list)
         for socket in self.sockets:
             if socket.may_get_rows and (socket.is_asked or socket.position < head):
                 # The whole cursor: one whose anchor does not hold must neither be carried
                 # along by the others nor take them with it.
                 groups[(socket.cursor, socket.limit)].append((socket, socket.pulls))
-        return list(groups.values())
+        return groups
 
-    async def _give(self, group: list[tuple[Conversation, int]]) -> None:
-        """Read and encode one page, and hand it to all who (still) stand there."""
-        first = group[0][0]
+    async def _give(
+        self, cursor: Cursor | None, limit: int, group: list[tuple[Conversation, int]]
+    ) -> None:
+        """Read and encode the page behind `cursor` for all who (still) stand there."""
         users = {socket.user_id for socket, _ in group}
         before = self.belief()
         page: engine.Page | None = None
@@ -119,8 +122,8 @@ class Room:
                 self.tenant_id,
                 _read,
                 self.tenant_id,
-                first.cursor,
-                first.limit,
+                cursor,
+                limit,
                 users,
                 read_only=True,
             )

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from syncapp import rooms
+from syncapp.core import messages
 from syncapp.core.cursor import end_of, text_to_cursor
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone
@@ -332,6 +334,37 @@ def test_a_socket_whose_anchor_does_not_hold_takes_nobody_with_it(
     for device in others:
         assert names(device.take_live()) == ["Bank"]
     assert phone.refused() == ("restarting", 1012)
+
+
+def test_who_pulls_while_others_at_his_place_are_served_does_not_lead_them_astray(
+    phone: Phone, new_phone: Callable[[], Phone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They got the page behind his new place, with a gap before it, and the server took them
+    to be there (found by killing servers under three devices)."""
+    phone.online()
+    others = [new_phone().online() for _ in range(3)]
+    for number in range(3):
+        phone.push_and_settle(phone.new_group(str(number)))
+        for device in (phone, *others):
+            device.take_live()
+    due = rooms.Room._due
+    has_moved = []
+
+    def due_and_then_one_pulls(room: Any) -> Any:
+        groups = due(room)
+        for group in groups.values():
+            if len(group) == 4 and not has_moved:
+                has_moved.append(True)
+                first, _ = group[0]
+                first._pull(messages.Pull(cursor=None, limit=1, ask=True))
+        return groups
+
+    monkeypatch.setattr(rooms.Room, "_due", due_and_then_one_pulls)
+    phone.push_and_settle(phone.new_group("3"))
+    frames = [device.take() for device in (phone, *others)]
+    assert has_moved
+    starts = sorted((frame["from"], frame["to"], len(frame["rows"])) for frame in frames)
+    assert starts == [(0, 0, 1), (3, 4, 1), (3, 4, 1), (3, 4, 1)]
 
 
 def test_a_pull_that_comes_while_a_page_is_read_counts(

@@ -113,6 +113,26 @@ def test_while_the_database_is_away_every_frame_says_so_and_then_all_goes_on(
     assert newcomer.take_live()[0]["fields"]["name"] == "Banks"
 
 
+def test_a_walk_that_cannot_go_on_says_so(
+    phone: Phone,
+    new_phone: Callable[[], Phone],
+    psql: psycopg.Connection,
+    server: ServerThread,
+) -> None:
+    """Credit asks for nothing, but with more to come the device waits for the next page."""
+    phone.online()
+    phone.push_and_settle(*(phone.new_group(str(number)) for number in range(3)))
+    reader = new_phone()
+    reader.connect().hello()
+    reader.pull(limit=1)
+    assert reader.take()["more"] is True
+    with database_away(psql):
+        reader.pull(ask=False, limit=1)
+        reader.expect("error", code="db_unavailable", of="pull", retryable=True)
+    reader.pull(limit=5)
+    assert reader.hear_until("changes")["more"] is False
+
+
 def test_a_page_that_could_not_be_read_is_announced_as_soon_as_it_can(
     phone: Phone,
     new_phone: Callable[[], Phone],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -93,9 +94,9 @@ def test_asking_without_reading_piles_up_no_pages(
     read: list[object] = []
     give = fanout.Room._give
 
-    async def counting(room: fanout.Room, group: list[tuple[object, int]]) -> None:
-        read.append(group)
-        await give(room, group)  # type: ignore[arg-type]
+    async def counting(room: fanout.Room, *place_and_group: Any) -> None:
+        read.append(place_and_group)
+        await give(room, *place_and_group)
 
     monkeypatch.setattr(fanout.Room, "_give", counting)
     deaf = Deaf(new_phone(url=quick_server.url))
