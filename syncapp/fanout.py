@@ -16,7 +16,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from tenants.access import ACCESS_CHANNEL
-from tenants.authentication import is_still_valid
+from tenants.authentication import Visitor, is_still_valid
 from tenants.context import run_in_public, run_in_tenant
 
 from .core import messages
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .conversation import Conversation
 
 log = logging.getLogger(__name__)
+
+# One or two queries each, while a worker is taken.
+VISITORS_AT_ONCE = 50
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
@@ -162,10 +165,12 @@ class Hub:
                 if user_id in (None, socket.visitor.user_id):
                     visitors[socket.visitor].append(socket)
                     places.add(room)
-        for visitor, sockets in visitors.items():
+        waiting = list(visitors)
+        for start in range(0, len(waiting), VISITORS_AT_ONCE):
+            some = waiting[start : start + VISITORS_AT_ONCE]
             try:
-                if not await run_in_public(is_still_valid, visitor):
-                    _end_all(sockets, SignIn())
+                for visitor in await run_in_public(_no_longer_valid, some):
+                    _end_all(visitors[visitor], SignIn())
             except SyncError as error:
                 log.info("checking access failed: %s", error.code)
             except Exception:
@@ -199,6 +204,10 @@ class Hub:
         endings = [each.end_soon(Restarting("The server restarts."), status) for each in sockets]
         if endings:
             await asyncio.wait(endings)
+
+
+def _no_longer_valid(visitors: list[Visitor]) -> list[Visitor]:
+    return [visitor for visitor in visitors if not is_still_valid(visitor)]
 
 
 def _end_all(sockets: Iterable[Conversation], error: SyncError) -> None:
