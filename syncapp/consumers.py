@@ -16,7 +16,7 @@ from uuid import UUID
 from tenants.authentication import Refusal, Visitor, claim_of, visitor_of
 from tenants.context import run_in_public
 
-from .conversation import Conversation
+from .conversation import TOO_FAST_PAUSE_MS, Conversation
 from .core import messages
 from .core.errors import (
     HostileFrame,
@@ -118,7 +118,7 @@ class SyncConsumer:
         """Handle one frame; whatever goes wrong has a code, and the socket its answer."""
         try:
             if not self._bucket.take():
-                raise TooFast(retry_after_ms=int(1000 / messages.FRAMES_PER_SECOND))
+                raise TooFast(retry_after_ms=TOO_FAST_PAUSE_MS)
             frame = messages.text_to_up(text)
             await conversation.handle(frame)
             self._bad_frames = 0

@@ -45,7 +45,7 @@ END_PATIENCE_S = 10
 # A device may ask again for what is on its way to it already, but not for ever: each time
 # costs the server a page, whether it is read or not.
 REPEATED_ASKS_MAX = 8
-REPEATED_ASKS_PAUSE_MS = 5_000
+TOO_FAST_PAUSE_MS = 5_000
 
 
 def now_ms() -> int:
@@ -171,7 +171,7 @@ class Conversation:
         has_arrived = self.outstanding is None or self.position >= self.outstanding
         self._repeated_asks = 0 if has_arrived else self._repeated_asks + pull.ask
         if self._repeated_asks > REPEATED_ASKS_MAX:
-            raise TooFast(retry_after_ms=REPEATED_ASKS_PAUSE_MS)
+            raise TooFast(retry_after_ms=TOO_FAST_PAUSE_MS)
         if has_arrived or pull.ask:
             self.outstanding = None
             self._has_news = False
