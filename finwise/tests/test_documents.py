@@ -30,5 +30,6 @@ def test_every_pin_has_hashes_and_no_index_is_named(file: str) -> None:
 
 def test_every_script_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    scripts = [each for each in (ROOT / "script").iterdir() if each.stat().st_mode & 0o100]
+    files = [each for each in (ROOT / "script").iterdir() if each.is_file()]
+    scripts = [each for each in files if each.stat().st_mode & 0o100]
     assert {each.name for each in scripts if f"script/{each.name}" not in readme} == set()
