@@ -281,8 +281,7 @@ class Device:
                 continue
             local, stamp = before[result.number]
             made = self.diary.made[local]
-            is_open = made.ends in ("", "parked", "healing")  # what was healing may be open again
-            require(is_open, f"{local} has one fate", made, result)
+            require(made.ends in ("", "parked"), f"{local} has one fate", made, result)
             made.stamp = result.stamp or stamp
             if result.fate == "refused":
                 made.ends = queue.get(local, "gone")
