@@ -1,0 +1,94 @@
+// The reactive picture of connection and sync. The services paint it; components look at it.
+
+import { defineStore } from "pinia"
+import { computed, ref, shallowRef } from "vue"
+
+import { services } from "../services/ports"
+import type {
+  DeviceItem,
+  Json,
+  OverruledItem,
+  ParkedItem,
+  PendingItem,
+  Phase,
+  RefusedItem,
+  SyncOutcome,
+  SyncStatus,
+} from "../types"
+
+export const useWebSocketStore = defineStore("webSocket", () => {
+  const status = shallowRef<SyncStatus>({ kind: "loading", percent: null, isAmber: false })
+  const phase = ref<Phase>("offline")
+  /** When "up to date" was last true with evidence; null: never on this device. */
+  const lastSuccessMs = ref<number | null>(null)
+  /** When the next attempt to connect is due; null: none, or it is connected. */
+  const retryAtMs = ref<number | null>(null)
+  /** The server's latest sentence about trouble, for the panel; "" if all is well. */
+  const lastError = ref("")
+
+  /** The oldest of them; pendingCount says how many there are. */
+  const pending = shallowRef<readonly PendingItem[]>([])
+  const pendingCount = ref(0)
+  const refused = shallowRef<readonly RefusedItem[]>([])
+  const overruled = shallowRef<readonly OverruledItem[]>([])
+  const parked = shallowRef<readonly ParkedItem[]>([])
+  const devices = shallowRef<readonly DeviceItem[]>([])
+
+  /** Whether the browser has promised not to delete what is kept here; null: not known. */
+  const isStoragePersistent = ref<boolean | null>(null)
+  /** Whether this tab is the one that talks to the server. */
+  const isLeader = ref(false)
+  /**
+   * The browser has deleted what was kept here (`household`: its name, if it is remembered).
+   * What was synced comes back from the server; what was not is lost. null: nothing was deleted.
+   */
+  const evicted = shallowRef<{ readonly household: string } | null>(null)
+  const isSyncing = ref(false)
+
+  const needsYou = computed(() => refused.value.length + overruled.value.length)
+
+  /** Sync by hand. Always ends in an answer. */
+  async function syncNow(): Promise<SyncOutcome> {
+    isSyncing.value = true
+    try {
+      return await services().sync.syncNow()
+    } finally {
+      isSyncing.value = false
+    }
+  }
+
+  async function refreshDevices(): Promise<void> {
+    devices.value = await services().sync.devices()
+  }
+
+  return {
+    status,
+    phase,
+    lastSuccessMs,
+    retryAtMs,
+    lastError,
+    pending,
+    pendingCount,
+    refused,
+    overruled,
+    parked,
+    devices,
+    isStoragePersistent,
+    isLeader,
+    evicted,
+    isSyncing,
+    needsYou,
+    syncNow,
+    refreshDevices,
+    discard: (local: number) => services().sync.discard(local),
+    editRefused: (local: number, fields: Readonly<Record<string, Json>>) =>
+      services().sync.editRefused(local, fields),
+    useMine: (conflictId: string) => services().sync.useMine(conflictId),
+    dismiss: (conflictId: string) => services().sync.dismiss(conflictId),
+    dismissEviction: () => {
+      evicted.value = null
+    },
+    diagnostics: () => services().sync.diagnostics(),
+    exportData: () => services().sync.exportData(),
+  }
+})

@@ -1,0 +1,29 @@
+// What is wrong with a form, field by field, as the server would say it.
+
+import { canonical } from "./core/entity"
+import type { EntityDescription, Json, RefusalCode } from "./core/messages"
+import { at } from "./core/record"
+
+/**
+ * The refusals of these fields, by name; empty if they can be saved.
+ *
+ * entity: undefined before anything is known of it: then nothing is found wrong, and the server
+ * decides. isCreate: also what is missing is a problem.
+ */
+export function problemsOf(
+  entity: EntityDescription | undefined,
+  fields: Readonly<Record<string, Json>>,
+  isCreate: boolean,
+): Readonly<Record<string, RefusalCode>> {
+  const problems: Record<string, RefusalCode> = {}
+  for (const [name, spec] of Object.entries(entity?.fields ?? {})) {
+    const value = at(fields, name)
+    if (value !== undefined) {
+      const { refused } = canonical(name, spec, value)
+      if (refused !== null) problems[name] = refused.code
+    } else if (isCreate && spec.required) {
+      problems[name] = "required"
+    }
+  }
+  return problems
+}
