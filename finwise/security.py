@@ -6,17 +6,34 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
-# Everything from this site and nothing inline. `connect-src 'self'` includes its sockets.
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+# Everything from this site and nothing inline.
+RULES = (
+    "default-src 'self'",
+    "img-src 'self' data:",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
 )
+POLICY = "; ".join(RULES)
+
+
+def policy_for_app(host: str) -> str:
+    """The policy for the app's shell, which opens a socket and has a service worker.
+
+    host: as the request names it, checked by Django. Browsers differ in whether 'self' includes
+    the site's sockets, so those are named.
+    """
+    return "; ".join(
+        (
+            *RULES,
+            f"connect-src 'self' ws://{host} wss://{host}",
+            "script-src 'self'",
+            "style-src 'self'",
+            "worker-src 'self'",
+            "manifest-src 'self'",
+        )
+    )
 
 
 @sync_and_async_middleware

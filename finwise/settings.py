@@ -152,6 +152,10 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = ROOT / "staticfiles"
+# What finwise/webapp/build.py has built; their names hold a digest of their content.
+BUILT_FILES = ROOT / "frontend" / "dist" / "app"
+STATICFILES_DIRS = [("app", BUILT_FILES)] if BUILT_FILES.is_dir() else []
+SERVESTATIC_IMMUTABLE_FILE_TEST = r"^/static/app/.+-[\w-]{8}\.\w+$|^/static/.+\.[0-9a-f]{12}\.\w+$"
 # Without a collectstatic the files are served from where they lie.
 SERVESTATIC_USE_FINDERS = not IS_PRODUCTION
 STORAGES = {

@@ -1,4 +1,6 @@
 import { defineConfig } from "eslint/config"
+import vue from "eslint-plugin-vue"
+import accessibility from "eslint-plugin-vuejs-accessibility"
 import tseslint from "typescript-eslint"
 
 const NO_CLOCK_NO_CHANCE_NO_IO = [
@@ -23,17 +25,38 @@ const NO_CLOCK_NO_CHANCE_NO_IO = [
 ]
 
 export default defineConfig(
-  { ignores: ["dist/", "node_modules/"] },
+  { ignores: ["dist*/", "node_modules/"] },
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
+  ...vue.configs["flat/recommended"],
+  ...accessibility.configs["flat/recommended"],
   {
     languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ["eslint.config.js"] } },
+      parserOptions: {
+        parser: tseslint.parser,
+        projectService: { allowDefaultProject: ["eslint.config.js"] },
+        extraFileExtensions: [".vue"],
+      },
     },
     rules: {
       eqeqeq: "error",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/switch-exhaustiveness-check": "error",
+    },
+  },
+  {
+    files: ["**/*.vue"],
+    rules: {
+      // How lines are broken is the formatter's.
+      "vue/max-attributes-per-line": "off",
+      "vue/singleline-html-element-content-newline": "off",
+      "vue/html-self-closing": ["error", { html: { void: "any" } }],
+      "vue/html-closing-bracket-newline": "off",
+      "vue/html-indent": "off",
+      // A static style attribute would be inline style, which the site's policy forbids.
+      "vue/no-static-inline-styles": "error",
+      "vue/no-v-html": "error",
+      "vuejs-accessibility/label-has-for": ["error", { required: { some: ["nesting", "id"] } }],
     },
   },
   {

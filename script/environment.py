@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = ROOT / "requirements.txt"
 DEVELOPMENT = ROOT / "requirements-dev.txt"
+NODE = ROOT / "requirements-node.txt"
 OLDEST_PYTHON = (3, 11)
 FREE_BYTES_NEEDED = 600 * 1024 * 1024  # a development environment takes about 360 MiB
 
@@ -29,8 +30,9 @@ class Problem(Exception):
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="script/setup", description=__doc__.splitlines()[0])
     parser.add_argument("--runtime", action="store_true", help="only what the server needs")
+    parser.add_argument("--node", action="store_true", help="only Node.js, to build the app")
     options = parser.parse_args(arguments)
-    files = [RUNTIME] if options.runtime else [RUNTIME, DEVELOPMENT]
+    files = [RUNTIME] if options.runtime else [NODE] if options.node else [RUNTIME, DEVELOPMENT]
     venv = Path(os.environ.get("FINWISE_VENV") or ROOT / ".venv")
     try:
         ensure(venv, files)
@@ -109,7 +111,7 @@ def create(venv: Path) -> None:
 
 
 def install(venv: Path, file: Path) -> None:
-    say(f"Installing what {file.name} lists (about half a minute the first time) …")
+    say(f"Installing what {file.name} lists (half a minute or so the first time) …")
     result = run(
         [
             str(venv / "bin" / "python"), "-m", "pip", "install", "--require-hashes",

@@ -1,0 +1,1 @@
+"""The browser's app: built from `frontend/`, served at the root of the site."""

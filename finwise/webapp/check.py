@@ -1,0 +1,53 @@
+"""What script/frontend does: types, style, tests, build, and how much a first visit loads."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+from finwise.problem import Problem
+from finwise.webapp import build, node
+
+FIRST_LOAD_MAX_KIB = 120
+STEPS = ("check", "lint", "test")
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["build"]:
+        return build.main([])
+    if arguments:
+        print("script/frontend takes nothing, or: build", file=sys.stderr)
+        return 2
+    try:
+        with_node = node.find_or_install()
+        build.install(with_node)
+    except Problem as problem:
+        print(f"\n{problem}", file=sys.stderr)
+        return 1
+    for step in STEPS:
+        command = [*with_node.npm, "run", "--silent", step]
+        done = subprocess.run(command, cwd=build.FRONTEND, env=with_node.environment())
+        if done.returncode != 0:
+            return done.returncode
+    return build.main([]) or first_load(build.DIST)
+
+
+def first_load(dist: Path) -> int:
+    """Tell how much JavaScript a first visit loads; 1 if it is too much."""
+    kib = first_load_kib(dist)
+    print(
+        f"A first visit loads {kib:.1f} KiB of JavaScript, gzipped (at most {FIRST_LOAD_MAX_KIB})."
+    )
+    return int(kib > FIRST_LOAD_MAX_KIB)
+
+
+def first_load_kib(dist: Path) -> float:
+    """Of all scripts together, those that are loaded later included: the worker fetches them."""
+    files = (dist / "app").glob("*.js")
+    return sum(len(gzip.compress(file.read_bytes(), 9)) for file in files) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
