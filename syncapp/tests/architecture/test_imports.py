@@ -32,11 +32,12 @@ ARROWS = {
         "tenants.context",
         "tenants.names",
         "tenants.provisioning",
+        "tenants.roster",
     ],
 }
 # The shell, for operators: lists households and asks for people by name.
 SHELL = ("syncapp.management", "syncapp.admin", "syncapp.views")
-SHELL_DOORS = ["tenants.models", "tenants.management"]
+SHELL_DOORS = ["tenants.models", "tenants.management", "tenants.memberships"]
 
 # A pure core computes; it does not look at a clock, a socket, a file or a die.
 PURE_STANDARD_LIBRARY = {

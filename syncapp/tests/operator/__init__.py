@@ -1,0 +1,1 @@
+"""What an operator does to households: export, import, look after, repair."""
