@@ -137,6 +137,25 @@ def channel_layers(redis_url: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def caches(redis_url: str) -> dict[str, dict[str, Any]]:
+    """Without Redis one process counts for itself; with it, all processes count together."""
+    if not redis_url:
+        return {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    return {
+        "default": {
+            "BACKEND": "finwise.cache.ForgivingRedisCache",
+            "LOCATION": redis_url,
+            "KEY_PREFIX": "finwise",
+            "OPTIONS": {
+                # Never pickle: who can write to Redis could then run code here.
+                "serializer": "finwise.cache.JsonSerializer",
+                "socket_connect_timeout": 1,
+                "socket_timeout": 1,
+            },
+        }
+    }
+
+
 def logging_for(level: str, *, as_json: bool) -> None:
     """Set up logging for the process: lines for people, or JSON for machines.
 

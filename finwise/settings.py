@@ -16,6 +16,7 @@ import environ
 
 from finwise import places
 from finwise.configuration import (
+    caches,
     channel_layers,
     database,
     local_secret_key,
@@ -46,6 +47,10 @@ SHARED_APPS = [
     "daphne",  # runserver with sockets
     "finwise",
     "tenants",  # create_tenant, delete_tenant, migrate
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django_tenants",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -71,6 +76,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "tenants.sessions.NoteOfUse",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
@@ -103,13 +110,25 @@ TENANT_CREATIONS_PER_DAY = env.int("FINWISE_HOUSEHOLDS_PER_DAY", 20)
 TENANT_NEEDS_VERIFIED_EMAIL = IS_PRODUCTION
 
 CHANNEL_LAYERS = channel_layers(env.str("REDIS_URL", ""))
+# What counts attempts: with Redis for all processes together. Nothing of a household is in it.
+CACHES = caches(env.str("REDIS_URL", ""))
+
+# --- E-mail -------------------------------------------------------------------------------
+
+# Such as smtp+tls://user:password@mail.example.org:587. Without it, mail is written to the log.
+EMAIL_CONFIG = env.email_url("FINWISE_EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("FINWISE_EMAIL_FROM", "FinWise <finwise@localhost>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+EMAIL_TIMEOUT = 10
 
 # --- People -------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "tenants.User"
-LOGIN_URL = "sign-in"
-LOGIN_REDIRECT_URL = "home"
-LOGOUT_REDIRECT_URL = "sign-in"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "account_login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -119,6 +138,29 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Sign-in, second factors and the list of sessions are django-allauth's; see tenants/front_door.py.
+ACCOUNT_ADAPTER = "tenants.front_door.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_SIGNUP_FORM_CLASS = "tenants.forms.SignUpForm"
+# Whether strangers may make an account. Invited people may in any case.
+ACCOUNT_IS_OPEN = env.bool("FINWISE_SIGN_UP", True)
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if IS_PRODUCTION else "optional"
+ACCOUNT_CHANGE_EMAIL = True  # one address, and a new one counts once it is confirmed
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password, address or second factor
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody gets mail because a stranger typed an address
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_PRODUCTION else "http"
+MFA_ADAPTER = "tenants.front_door.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1  # a phone may be half a minute off
+# Without TLS browsers offer passkeys at http://localhost only, not at http://127.0.0.1.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_PRODUCTION
+USERSESSIONS_TRACK_ACTIVITY = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -131,6 +173,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
 # Whether X-Forwarded-* can be believed: a proxy of the operator's sets them, and nobody else can.
 IS_BEHIND_PROXY = env.bool("FINWISE_BEHIND_PROXY", False)
+# Whose address counts for limits: the last one in X-Forwarded-For, and never what a visitor
+# wrote there; without a proxy, the other end of the connection.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if IS_BEHIND_PROXY else 0
 if IS_PRODUCTION:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True

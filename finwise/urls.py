@@ -1,20 +1,19 @@
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import path
+from django.urls import include, path
 
 from finwise import pages
 from finwise.webapp import views as webapp
+
+# The admin's own way in would know neither second factors nor limits.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("", webapp.shell, name="home"),
     path("sw.js", webapp.service_worker, name="service-worker"),
     path("manifest.webmanifest", webapp.manifest, name="manifest"),
-    path(
-        "sign-in/",
-        LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True),
-        name="sign-in",
-    ),
-    path("sign-out/", LogoutView.as_view(), name="sign-out"),  # takes POST only
+    path("accounts/", include("tenants.urls")),
+    path("accounts/", include("allauth.urls")),
     path("health/live", pages.alive, name="alive"),
     path("admin/", admin.site.urls),
 ]

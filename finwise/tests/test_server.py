@@ -96,7 +96,7 @@ def test_it_prints_a_sign_in_that_is_random_private_and_works(server: Server) ->
     assert demo["password"] in server.said
     assert len(demo["password"]) >= 12
     assert (server.state_dir / "demo.json").stat().st_mode & 0o777 == 0o600
-    page = urllib.request.urlopen(f"{server.url}/sign-in/").read().decode()
+    page = urllib.request.urlopen(f"{server.url}/accounts/login/").read().decode()
     assert "Sign in" in page
     style = urllib.request.urlopen(f"{server.url}/static/finwise/style.css").read().decode()
     assert "--accent" in style

@@ -54,7 +54,7 @@ def from_page(session_key: str, origin: str = ORIGIN, host: str = HOST) -> dict[
 def sign_in(user: User) -> str:
     request = HttpRequest()
     request.session = import_module(django_settings.SESSION_ENGINE).SessionStore()
-    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    login(request, user)
     request.session.save()
     return str(request.session.session_key)
 

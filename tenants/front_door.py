@@ -1,0 +1,73 @@
+"""How people come in: what is ours about django-allauth's sign-in.
+
+allauth knows passwords, second factors, confirmations and limits. This file adds who may
+sign up, in which language a person is greeted, and that secrets are encrypted at rest.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.translation import get_language
+
+from tenants.models import User
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Signing up and signing in."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Whether this visitor may make an account."""
+        return settings.ACCOUNT_IS_OPEN
+
+    def save_user(
+        self, request: HttpRequest, user: User, form: forms.Form, commit: bool = True
+    ) -> User:
+        """Keep the language in which the person signed up: mails will speak it."""
+        language = (get_language() or "").partition("-")[0]
+        if language in dict(settings.LANGUAGES):
+            user.language = language
+        return super().save_user(request, user, form, commit)
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """TOTP secrets and recovery codes: a copy of the database alone opens no account."""
+
+    def get_totp_issuer(self) -> str:
+        return "FinWise"
+
+    def encrypt(self, text: str) -> str:
+        return _keys().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Return what was encrypted under the secret key or one of its predecessors.
+
+        Raises the adapter's validation error if the secret key was replaced without keeping
+        the old one in SECRET_KEY_FALLBACKS.
+        """
+        try:
+            return _keys().decrypt(encrypted_text.encode()).decode()
+        except InvalidToken:
+            raise self.validation_error("incorrect_code") from None
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, Any]:
+        return {**super().get_public_key_credential_rp_entity(), "name": "FinWise"}
+
+
+def _keys() -> MultiFernet:
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return MultiFernet([Fernet(_derived(each)) for each in secrets])
+
+
+def _derived(secret: str) -> bytes:
+    # The secret key has full entropy (settings refuse a weak one), so no slow hash is needed.
+    digest = hashlib.blake2b(secret.encode(), digest_size=32, person=b"finwise-2factor")
+    return base64.urlsafe_b64encode(digest.digest())

@@ -1,0 +1,29 @@
+"""Sessions of browsers: when one was last used."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from allauth.usersessions.models import UserSession
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.deprecation import MiddlewareMixin
+
+# The list of sessions says when each was last used; this fine is fine enough.
+_USE_IS_NOTED_EVERY = timedelta(minutes=5)
+
+
+class NoteOfUse(MiddlewareMixin):
+    """Notes that a session is in use, if the page asked who is there at all."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        # Looking at the session otherwise would make cached pages differ by person.
+        key = request.session.session_key if request.session.accessed else None
+        if key and request.user.is_authenticated and _is_worth_a_note(key):
+            UserSession.objects.create_from_request(request)
+        return response
+
+
+def _is_worth_a_note(session_key: str) -> bool:
+    fresh = timezone.now() - _USE_IS_NOTED_EVERY
+    return not UserSession.objects.filter(session_key=session_key, last_seen_at__gt=fresh).exists()
