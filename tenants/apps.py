@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save
 
 
 class TenantsConfig(AppConfig):
@@ -10,11 +10,16 @@ class TenantsConfig(AppConfig):
     name = "tenants"
 
     def ready(self) -> None:
+        from allauth.account.models import EmailAddress
         from django.contrib.sessions.models import Session
+
+        from tenants import addresses
 
         # Django's own signal for signing out comes before the session is gone, so whoever
         # heard it would still find the session valid. This also hears an operator's delete.
         post_delete.connect(_announce_end_of_session, sender=Session)
+        for signal in (post_save, post_delete):
+            signal.connect(addresses.mirror, sender=EmailAddress)
 
 
 def _announce_end_of_session(instance: Any, using: str, **kwargs: Any) -> None:

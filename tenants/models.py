@@ -12,12 +12,14 @@ from typing import Any, ClassVar, NoReturn
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.models.functions import Cast, Concat, Lower, Replace
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
+from tenants import addresses
 from tenants.access import announce
 from tenants.names import schema_name
 
@@ -73,6 +75,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may use the admin"), default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Goes into the fingerprint that every session carries: another one ends all of them.
+    session_salt = models.CharField(max_length=32, default="", blank=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -98,10 +102,25 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = UserManager.normalize_email(self.email)
-        super().save(*args, **kwargs)
         written = kwargs.get("update_fields")
-        if written is None or {"password", "is_active"} & set(written):
-            announce(connections[DEFAULT_DB_ALIAS], self.id)
+        is_about_address = written is None or {"email", "email_verified"} & set(written)
+        with transaction.atomic():
+            if is_about_address:
+                addresses.before_save(self)
+            super().save(*args, **kwargs)
+            if is_about_address:
+                addresses.after_save(self)
+            if written is None or {"password", "is_active", "session_salt"} & set(written):
+                announce(connections[DEFAULT_DB_ALIAS], self.id)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Django's fingerprint of a session: a changed password ends it, and so does the salt."""
+        return salted_hmac(
+            "tenants.models.User.session",
+            f"{self.password}{self.session_salt}",
+            secret=secret,
+            algorithm="sha256",
+        ).hexdigest()
 
 
 class Tenant(TenantMixin):
@@ -214,6 +233,48 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Invitation(models.Model):
+    """An offer to join a household, sent to an e-mail address; used once, or not at all."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField(_("e-mail address"), max_length=254)
+    role = models.CharField(
+        _("role"), max_length=10, choices=Membership.Role, default=Membership.Role.EDITOR
+    )
+    # Empty if the operator invited.
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # SHA-256 in hex of the secret in the link; see Token.secret_hash.
+    secret_hash = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    # At most one of the three; empty while the invitation is open.
+    accepted_at = models.DateTimeField(null=True, editable=False)
+    declined_at = models.DateTimeField(null=True, editable=False)
+    withdrawn_at = models.DateTimeField(null=True, editable=False)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        constraints = [
+            models.CheckConstraint(
+                name="invited_email_is_lower", condition=models.Q(email=Lower("email"))
+            )
+        ]
+        indexes = [
+            models.Index(fields=["email"]),
+            models.Index(fields=["invited_by", "created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.tenant}"
 
 
 class TemplateDdl(models.Model):

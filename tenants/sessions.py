@@ -1,13 +1,17 @@
-"""Sessions of browsers: when one was last used."""
+"""Sessions of browsers: when one was last used, and how all of them end."""
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 
 from allauth.usersessions.models import UserSession
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
+
+from tenants.models import User
 
 # The list of sessions says when each was last used; this fine is fine enough.
 _USE_IS_NOTED_EVERY = timedelta(minutes=5)
@@ -27,3 +31,14 @@ class NoteOfUse(MiddlewareMixin):
 def _is_worth_a_note(session_key: str) -> bool:
     fresh = timezone.now() - _USE_IS_NOTED_EVERY
     return not UserSession.objects.filter(session_key=session_key, last_seen_at__gt=fresh).exists()
+
+
+def end_all_sessions(user: User) -> None:
+    """Sign `user` out everywhere, in browsers nobody remembers too; their sockets close.
+
+    The session of a request that asks for it survives if `update_session_auth_hash` follows.
+    """
+    user.session_salt = secrets.token_hex(16)
+    with transaction.atomic():
+        user.save(update_fields=["session_salt"])
+        UserSession.objects.filter(user=user).delete()
