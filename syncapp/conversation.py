@@ -31,6 +31,7 @@ from .core.errors import (
     SyncError,
     TooFast,
 )
+from .presence import LastWords
 from .repository import PostgresRepository
 from .rooms import Room
 from .sync_requests import take_report
@@ -78,6 +79,13 @@ class Conversation:
         self._told_head = -1  # the newest head that this device was told
         self._noted: tuple[Any, ...] = ()
         self._noted_at = 0.0
+        # For those who look after the household.
+        self.confirmed: Cursor | None = None  # of the last pull: all before it is stored
+        self._connected_at = 0.0
+        self._seen_ms = 0
+        self._pending = 0  # as the device said last, less what was settled after
+        self._refused = 0  # since the device said how many
+        self._given_behind = -1  # where the outstanding frame begins
         self.tasks: set[asyncio.Task[None]] = set()
 
     # --- frames
@@ -99,7 +107,9 @@ class Conversation:
                 await self._ping(frame)
             case messages.Report():
                 await self._note(frame, is_urgent=True)
-                take_report(self.tenant_id, self.device_id, frame)
+                await run_in_tenant(
+                    self.tenant_id, take_report, self.tenant_id, self.device_id, frame
+                )
 
     async def _hello(self, hello: messages.Hello) -> None:
         if self.is_greeted:
@@ -107,7 +117,7 @@ class Conversation:
         created = await self._find_household(hello)
         # Join first, then read the head: what commits in between is heard.
         self.room = fanout.hub().join(self)
-        greeting = await self._call(engine.greet, hello, self.user_id, now_ms(), write=True)
+        greeting = await self._call(engine.greet, hello, self.user_id, self._now(), write=True)
         self.device_id = hello.device
         entities, version = _entities()
         await self.socket.send(
@@ -128,6 +138,8 @@ class Conversation:
             await self.socket.close(Restarting.close_code)
             return
         self.is_greeted = True
+        self._pending = hello.pending
+        self._connected_at = time.monotonic()
         self._told_head = greeting.head.seq
         self.room.heard(greeting.head.seq)
 
@@ -153,8 +165,10 @@ class Conversation:
 
     async def _write(self, function: Any, frame: messages.Push | messages.Rows) -> None:
         outcome: engine.Outcome = await self._call(
-            function, self.device_id, self.user_id, frame, now_ms(), write=True
+            function, self.device_id, self.user_id, frame, self._now(), write=True
         )
+        self._pending = max(0, self._pending - len(outcome.ack.results))
+        self._refused += sum(each.fate == "refused" for each in outcome.ack.results)
         # First, because a peer that does not read keeps its ack waiting.
         if outcome.seq is not None:
             fanout.hub().announce(self.tenant_id, outcome.seq)
@@ -166,12 +180,15 @@ class Conversation:
         if pull.cursor is not None and cursor is None:
             raise Restarting("This cursor does not hold.")
         self.cursor, self.limit = cursor, pull.limit
+        self.confirmed = cursor
         self.pulls += 1
         self.is_asked = self.is_asked or pull.ask
         has_arrived = self.outstanding is None or self.position >= self.outstanding
         self._repeated_asks = 0 if has_arrived else self._repeated_asks + pull.ask
         if self._repeated_asks > REPEATED_ASKS_MAX:
             raise TooFast(retry_after_ms=TOO_FAST_PAUSE_MS)
+        if has_arrived and self.outstanding is not None:
+            self.room.deliveries.delivered(self._given_behind, self._connected_at)
         if has_arrived or pull.ask:
             self.outstanding = None
             self._has_news = False
@@ -197,10 +214,17 @@ class Conversation:
             )
         )
         head = await self._call(
-            engine.note_ping, self.device_id, self.user_id, ping, now_ms(), write=True
+            engine.note_ping, self.device_id, self.user_id, ping, self._now(), write=True
         )
         self._noted, self._noted_at = noted, now
+        self._pending, self._refused = said.pending, 0
+        fanout.hub().stir(self.tenant_id)
         self.room.heard(head.seq)
+
+    def _now(self) -> int:
+        """The time of a call that says that the device was heard."""
+        self._seen_ms = now_ms()
+        return self._seen_ms
 
     async def _call(self, function: Any, *args: Any, write: bool = False) -> Any:
         """One call to the engine: off the event loop, inside the household, one transaction."""
@@ -228,6 +252,7 @@ class Conversation:
         self._told_head = max(self._told_head, page.head.seq)
         if page.rows:  # an empty answer costs no credit
             self.outstanding = page.cursor.position
+            self._given_behind = page.start
         self._is_sending = True
         self.spawn(self._send_page(text))
 
@@ -254,9 +279,11 @@ class Conversation:
             self._told_head = head
             self.spawn(self.socket.send(messages.News(head=head)))
 
-    def ask_to_sync(self, request: messages.SyncRequest) -> None:
+    def ask_to_sync(self, request: messages.SyncRequest) -> bool:
+        """Pass the request on, if the device has said hello."""
         if self.is_greeted:
             self.spawn(self.socket.send(request))
+        return self.is_greeted
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let something run beside the conversation; it ends with it."""
@@ -290,6 +317,14 @@ class Conversation:
     def leave_room(self) -> None:
         """From now on this socket gets neither changes nor news."""
         fanout.hub().leave(self)
+
+    def last_words(self) -> LastWords | None:
+        """What is known of the device at its end; None if it never said hello."""
+        if not self.is_greeted:
+            return None
+        return LastWords(
+            self.device_id, self._seen_ms, self.confirmed, self._pending, self._refused
+        )
 
     def leave(self) -> None:
         """The socket has ended."""

@@ -39,6 +39,7 @@ AHEAD_LIMIT_MS = 5_000
 HEALED_AHEAD_LIMIT_MS = 20 * 366 * 24 * 3600 * 1000
 RETENTION_MS = 90 * 24 * 3600 * 1000
 DEVICES_MAX = 1_000  # of one household; the longest silent one makes room
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 class Repository(Protocol):
@@ -157,7 +158,7 @@ def greet(repository: Repository, hello: Hello, user_id: str, now_ms: int) -> Gr
     device.acknowledged = max(device.acknowledged, min(hello.acknowledged, device.last_number))
     device.name, device.app = hello.name, hello.app
     device.pending = hello.pending
-    device.last_seen_ms = now_ms
+    device.last_seen_ms = device.told_ms = now_ms
     device.clock_offset_ms = hello.clock_ms - now_ms if hello.clock_ms else 0
     repository.write(head, now_ms, device=device)
     reset = device.reset or None
@@ -208,7 +209,7 @@ def why_lost(repository: Repository, head: Head, cursor: Cursor) -> str | None:
         return "horizon"
     if fingerprint != cursor.anchor_fingerprint:
         return "restored"
-    if cursor.mark != head.compactions and _complete_up_to(cursor.position) < head.compacted_seq:
+    if cursor.mark != head.compactions and complete_up_to(cursor.position) < head.compacted_seq:
         return "horizon"
     return None
 
@@ -238,7 +239,7 @@ def page_after(
     reason = why_lost(repository, head, cursor)
     if reason is not None:
         raise CursorLost(reason)
-    start = _complete_up_to(cursor.position)
+    start = complete_up_to(cursor.position)
     located, more = ([], False)
     if cursor.position < end_of(head.seq):
         located, more = repository.page(cursor.position, limit)
@@ -251,12 +252,12 @@ def page_after(
         mark = head.compactions
     following = Cursor(head.epoch, position, head.seq, head.fingerprint, mark)
     return Page(
-        [each.row for each in located], start, _complete_up_to(position), following, more, head
+        [each.row for each in located], start, complete_up_to(position), following, more, head
     )
 
 
-def _complete_up_to(position: Position) -> int:
-    """Inside a seq, only the one before it has been read completely."""
+def complete_up_to(position: Position) -> int:
+    """The seq up to which all is read: inside a seq, only the one before it."""
     return position.seq if position == end_of(position.seq) else max(position.seq - 1, 0)
 
 
@@ -402,7 +403,13 @@ def apply_push(
         elif stored is None:
             result = _decide_change(work, change, device.nodes)
             answered[key] = StoredFate(
-                key, change.number, change.stamp, content_digest(change), result
+                key,
+                change.number,
+                change.stamp,
+                content_digest(change),
+                result,
+                change.entity,
+                change.id,
             )
             fates.append(answered[key])
             device.last_number = max(device.last_number, change.number)
@@ -626,14 +633,51 @@ def note_ping(
         raise Restarting()
     cursor = text_to_cursor(ping.cursor) if ping.cursor else None
     if cursor is not None and cursor.epoch == head.epoch:
-        device.read_seq = min(_complete_up_to(cursor.position), head.seq)
+        device.read_seq = min(complete_up_to(cursor.position), head.seq)
     device.pending, device.refused, device.parked = ping.pending, ping.refused, ping.parked
     device.oldest_pending_ms = ping.oldest_pending_ms
     if ping.clock_ms:
         device.clock_offset_ms = ping.clock_ms - now_ms
-    device.last_seen_ms = now_ms
+    device.last_seen_ms = device.told_ms = now_ms
     repository.write(head, now_ms, device=device)
     return head
+
+
+def force_reset(repository: Repository, device_id: str, now_ms: int) -> None:
+    """Make a device take a snapshot at its next hello; its outbox is sent as ever.
+
+    Raises LookupError if there is no such device.
+    """
+    head, device = _device_of(repository, device_id)
+    # A server that was restored needs this device's rows: that reason is the stronger one.
+    device.reset = device.reset or "operator"
+    repository.write(head, now_ms, device=device)
+
+
+def revoke(repository: Repository, device_id: str, now_ms: int) -> None:
+    """End an identity for good: nothing more is taken from it, and nobody waits for it.
+
+    Raises LookupError if there is no such device.
+    """
+    head, device = _device_of(repository, device_id)
+    device.is_revoked = True
+    repository.write(head, now_ms, device=device)
+
+
+def new_epoch(repository: Repository, now_ms: int) -> str:
+    """Begin another life of the household: every device takes a snapshot. Returns the epoch."""
+    head = repository.lock_head()
+    head.epoch = secrets.token_hex(16)
+    repository.write(head, now_ms)
+    return head.epoch
+
+
+def _device_of(repository: Repository, device_id: str) -> tuple[Head, Device]:
+    head = repository.lock_head()
+    device, _ = repository.visitor(device_id, _NOBODY)
+    if device is None:
+        raise LookupError(f"There is no device {device_id} in this household.")
+    return head, device
 
 
 def compact(repository: Repository, now_ms: int, *, retention_ms: int = RETENTION_MS) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -19,20 +19,27 @@ from tenants.access import ACCESS_CHANNEL
 from tenants.authentication import Visitor, is_still_valid
 from tenants.context import run_in_public, run_in_tenant
 
+from .closing import CLOSE_CHANNEL
 from .core import messages
 from .core.errors import NotYours, Restarting, SignIn, SyncError
+from .deliveries import add_deliveries
 from .listening import NEWS_CHANNEL, Listener
+from .presence import LastWords, note_left
 from .relay import Relay
-from .rooms import Room, head_and_members
-from .sync_requests import SYNC_CHANNEL, expect_reports
+from .rooms import Room, head_and_readers
+from .summarising import summarise
+from .sync_requests import REPORT_CHANNEL, SYNC_CHANNEL, note_asked
 
 if TYPE_CHECKING:
     from .conversation import Conversation
+    from .core.cursor import Cursor
 
 log = logging.getLogger(__name__)
 
 # One or two queries each, while a worker is taken.
 VISITORS_AT_ONCE = 50
+# Households whose summary is renewed in one beat, at most.
+SUMMARIES_A_BEAT = 100
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
@@ -59,14 +66,16 @@ class Hub:
         self.listener = Listener(self._notified, self.refresh)
         self._relay = Relay(self._heard)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()  # outlive the last room
+        self._watchers: dict[UUID, set[Callable[[], None]]] = defaultdict(set)
+        self._is_ending = False
 
     # --- sockets
 
     def join(self, socket: Conversation) -> Room:
         room = self.rooms.get(socket.tenant_id)
         if room is None:
-            if not self.rooms:
-                self._start()
+            self._start()
             room = self.rooms[socket.tenant_id] = Room(socket.tenant_id)
             self._relay.follow(room.tenant_id)
         room.sockets.add(socket)
@@ -75,14 +84,66 @@ class Hub:
     def leave(self, socket: Conversation) -> None:
         """From now on the socket is told nothing. Does nothing if it never joined."""
         room = self.rooms.get(socket.tenant_id)
-        if room is None:
+        if room is None or socket not in room.sockets:
             return
         room.sockets.discard(socket)
-        if not room.sockets:
+        is_last = not room.sockets
+        if is_last:
             del self.rooms[socket.tenant_id]
-            self._relay.unfollow(room.tenant_id)
-            if not self.rooms:
-                self._stop()
+            self._unfollow(room.tenant_id)
+        words = socket.last_words()
+        if words is not None and not self._is_ending:
+            ending = asyncio.ensure_future(self._note_left(room, words, is_last))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+
+    async def _note_left(self, room: Room, words: LastWords, is_last: bool) -> None:
+        """Best effort: a device that is not heard any more is away in any case."""
+        try:
+            await run_in_tenant(room.tenant_id, note_left, room.tenant_id, words)
+            if is_last:
+                await self._write_deliveries(room)
+                await run_in_public(summarise, [room.tenant_id])
+        except SyncError as error:
+            log.info("noting that a device left failed: %s", error.code)
+        except Exception:
+            log.exception("noting that a device left failed")
+        self.stir(room.tenant_id)
+
+    # --- people who look on
+
+    def watch(self, tenant_id: UUID, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever something of the household may look different to an operator.
+
+        Like all news it may be lost: whoever watches looks by himself now and then, too.
+        """
+        self._start()
+        if not self._watchers[tenant_id] and tenant_id not in self.rooms:
+            self._relay.follow(tenant_id)
+        self._watchers[tenant_id].add(wake)
+
+    def unwatch(self, tenant_id: UUID, wake: Callable[[], None]) -> None:
+        self._watchers[tenant_id].discard(wake)
+        if not self._watchers[tenant_id]:
+            del self._watchers[tenant_id]
+            self._unfollow(tenant_id)
+
+    def stir(self, tenant_id: UUID) -> None:
+        """Something of the household may look different now."""
+        for wake in tuple(self._watchers.get(tenant_id, ())):
+            wake()
+
+    def _unfollow(self, tenant_id: UUID) -> None:
+        if tenant_id not in self.rooms and tenant_id not in self._watchers:
+            self._relay.unfollow(tenant_id)
+        if not self.rooms and not self._watchers:
+            self._stop()
+
+    def places(self, tenant_id: UUID) -> dict[str, Cursor]:
+        """What the devices that are connected to this process have confirmed to have stored."""
+        room = self.rooms.get(tenant_id)
+        sockets = room.sockets if room is not None else ()
+        return {each.device_id: each.confirmed for each in sockets if each.confirmed is not None}
 
     # --- news
 
@@ -95,6 +156,7 @@ class Hub:
         room = self.rooms.get(tenant_id)
         if room is not None:
             room.heard(head)
+        self.stir(tenant_id)
 
     def _notified(self, channel: str, payload: str) -> None:
         """From PostgreSQL: a write outside the engine, a changed right, a sync request.
@@ -110,10 +172,29 @@ class Hub:
             schema, request_id, by = payload.split(" ", 2)
             room = self.rooms.get(_tenant_of(schema))
             if room is not None:
-                request_id = str(UUID(request_id))
-                expect_reports(room.tenant_id, request_id)
-                for socket in room.sockets:
-                    socket.ask_to_sync(messages.SyncRequest(id=request_id, by=by))
+                self._ask_to_sync(room, messages.SyncRequest(id=str(UUID(request_id)), by=by))
+            self.stir(_tenant_of(schema))
+        elif channel == REPORT_CHANNEL:
+            self.stir(_tenant_of(payload))
+        elif channel == CLOSE_CHANNEL:
+            schema, device_id = payload.split(" ")
+            room = self.rooms.get(_tenant_of(schema))
+            if room is not None:
+                sockets = (each for each in room.sockets if device_id in ("*", each.device_id))
+                _end_all(sockets, Restarting("The operator asks this device to connect again."))
+
+    def _ask_to_sync(self, room: Room, request: messages.SyncRequest) -> None:
+        asked = {each.device_id for each in room.sockets if each.ask_to_sync(request)}
+        if asked:
+            self._spawn(self._note_asked(room.tenant_id, request.id, asked))
+
+    async def _note_asked(self, tenant_id: UUID, request_id: str, asked: set[str]) -> None:
+        try:
+            await run_in_tenant(tenant_id, note_asked, tenant_id, request_id, asked)
+        except SyncError as error:
+            log.info("noting who was asked to sync failed: %s", error.code)
+        except Exception:
+            log.exception("noting who was asked to sync failed")
 
     # --- the beat
 
@@ -123,9 +204,29 @@ class Hub:
             try:
                 await self.refresh()
                 await self.check_access()
+                await self._keep_books()
             except Exception:
                 log.exception("a heartbeat failed")
             self._relay.subscribe_again()
+
+    async def _keep_books(self) -> None:
+        """Write down what people look at later: outside of pushes, and some at a time."""
+        for room in tuple(self.rooms.values()):
+            await self._write_deliveries(room)
+        # Those that waited longest come first; another process may have done some already.
+        tenant_ids = list(self.rooms)
+        if tenant_ids:
+            await run_in_public(summarise, tenant_ids, SUMMARIES_A_BEAT)
+
+    async def _write_deliveries(self, room: Room) -> None:
+        counts = room.deliveries.take()
+        if not counts:
+            return
+        try:
+            await run_in_tenant(room.tenant_id, add_deliveries, room.tenant_id, counts)
+        except BaseException:
+            room.deliveries.put_back(counts)
+            raise
 
     async def refresh(self) -> None:
         """Read every household's head: whatever news were lost, nothing is missed."""
@@ -135,10 +236,12 @@ class Hub:
     async def _refresh(self, room: Room) -> None:
         """Read a household's head and, in the same round trip, who may (still) read it."""
         users = {socket.user_id for socket in room.sockets}
+        devices = {socket.device_id for socket in room.sockets if socket.is_greeted}
         before = room.belief()
+        revoked: set[str] = set()
         try:
-            head, members = await run_in_tenant(
-                room.tenant_id, head_and_members, room.tenant_id, users
+            head, members, revoked = await run_in_tenant(
+                room.tenant_id, head_and_readers, room.tenant_id, users, devices
             )
         except NotYours:  # deleted
             members = set()
@@ -152,6 +255,7 @@ class Hub:
             room.learn(head, before)
         gone = users - members
         _end_all((each for each in room.sockets if each.user_id in gone), NotYours())
+        _end_all((each for each in room.sockets if each.device_id in revoked), Restarting())
 
     async def check_access(self, user_id: UUID | None = None) -> None:
         """End the sockets of whoever may not stay: signed out, disabled, not a member.
@@ -182,6 +286,8 @@ class Hub:
     # --- life
 
     def _start(self) -> None:
+        if self.rooms or self._watchers:
+            return
         self._relay.start()
         self._spawn(self.listener.run())
         self._spawn(self._beat())
@@ -199,6 +305,7 @@ class Hub:
 
     async def shutdown(self) -> None:
         """Each socket hears why, has its batch in hand finished, and is closed with 1012."""
+        self._is_ending = True
         sockets = [socket for room in self.rooms.values() for socket in room.sockets]
         status = messages.Status(state="shutting_down")
         endings = [each.end_soon(Restarting("The server restarts."), status) for each in sockets]

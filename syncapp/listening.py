@@ -17,12 +17,13 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from tenants.access import ACCESS_CHANNEL
 
-from .sync_requests import SYNC_CHANNEL
+from .closing import CLOSE_CHANNEL
+from .sync_requests import REPORT_CHANNEL, SYNC_CHANNEL
 
 log = logging.getLogger(__name__)
 
 NEWS_CHANNEL = "finwise_news"  # the payload is "schema seq"; sql/triggers.sql names it too
-CHANNELS = (NEWS_CHANNEL, ACCESS_CHANNEL, SYNC_CHANNEL)
+CHANNELS = (NEWS_CHANNEL, ACCESS_CHANNEL, SYNC_CHANNEL, REPORT_CHANNEL, CLOSE_CHANNEL)
 RETRY_MAX_S = 10.0
 # A listener never speaks, so only the kernel can find out that the other side is gone.
 KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3}

@@ -22,7 +22,7 @@ from .core.cursor import Position
 from .core.entity import Entity
 from .core.messages import BATCH_MAX_BYTES, Result
 from .core.records import Conflict, Device, Head, Located, NodeOwner, StoredFate
-from .registry import CONFLICT, SyncedTable, entities, tables
+from .registry import CONFLICT, NAME_MAX, SyncedTable, entities, tables
 from .sql import statements
 
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -45,7 +45,7 @@ class PostgresRepository:
         self._head: tuple[Any, ...] | None = None
 
     def _run(self, name: str, **values: Any) -> psycopg.Cursor:
-        return self._cursor.execute(_statement(self._schema, name), values or None)
+        return self._cursor.execute(statement(self._schema, name), values or None)
 
     # --- reading
 
@@ -72,6 +72,10 @@ class PostgresRepository:
     def members(self, users: Iterable[str]) -> set[str]:
         """Those of these users who may read this household."""
         return {row[0] for row in self._run("members", users=list(users)).fetchall()}
+
+    def revoked(self, devices: Iterable[str]) -> set[str]:
+        """Those of these devices that are revoked."""
+        return {row[0] for row in self._run("revoked", devices=list(devices)).fetchall()}
 
     def fates(self, device_id: str, keys: Sequence[str]) -> dict[str, StoredFate]:
         if not keys:
@@ -164,6 +168,7 @@ class PostgresRepository:
                     fingerprint=head.fingerprint,
                     device=device.id if device else None,
                     at_ms=now_ms,
+                    changes=len(rows),
                 )
             if device is not None:
                 self._run("prune_fates", device=device.id, acknowledged=device.acknowledged)
@@ -187,6 +192,19 @@ class PostgresRepository:
             at_ms=now_ms,
             fates=_to_json([each._asdict() for each in fates]),
         )
+        refusals = [
+            {
+                "key": each.key,
+                "entity": each.entity,
+                "row_id": each.row_id or None,
+                "field": each.result.field[:NAME_MAX],
+                "code": each.result.code,
+            }
+            for each in fates
+            if each.result.fate == "refused"
+        ]
+        if refusals:
+            self._run("write_refusals", device=device.id, at_ms=now_ms, refusals=_to_json(refusals))
 
     def notify(self, seq: int) -> None:
         """Tell the processes that serve sockets, once the transaction commits."""
@@ -209,8 +227,14 @@ class PostgresRepository:
         return count, newest_stamp, newest_seq
 
     def prune(self, before_ms: int) -> None:
-        """Forget transactions, conflicts and fates from before that time."""
-        for name in ("prune_transactions", "prune_conflicts", "prune_old_fates"):
+        """Forget transactions, conflicts, fates, refusals and deliveries from before that time."""
+        for name in (
+            "prune_transactions",
+            "prune_conflicts",
+            "prune_old_fates",
+            "prune_refusals",
+            "prune_deliveries",
+        ):
             self._run(name, before_ms=before_ms)
 
 
@@ -221,24 +245,24 @@ def seed(connection: Any, schema: str, owner_id: Any) -> None:
     """Give a new household its head and its owner. Idempotent."""
     cursor = psycopg.Cursor(connection.connection)
     cursor.execute(
-        _statement(schema, "seed_head"),
+        statement(schema, "seed_head"),
         {"epoch": secrets.token_hex(16), "fingerprint": secrets.token_hex(8), "at_ms": _now_ms()},
     )
-    cursor.execute(_statement(schema, "write_member"), {"user": str(owner_id), "role": "owner"})
+    cursor.execute(statement(schema, "write_member"), {"user": str(owner_id), "role": "owner"})
 
 
 def set_member(connection: Any, schema: str, user_id: Any, role: str) -> None:
     """Mirror a role, under the head's lock: every push reads it after the lock."""
     cursor = psycopg.Cursor(connection.connection)
-    cursor.execute(_statement(schema, "lock_head"))
-    cursor.execute(_statement(schema, "write_member"), {"user": str(user_id), "role": role})
+    cursor.execute(statement(schema, "lock_head"))
+    cursor.execute(statement(schema, "write_member"), {"user": str(user_id), "role": role})
 
 
 def remove_member(connection: Any, schema: str, user_id: Any) -> None:
     """Take a member out, under the head's lock: no push of theirs commits after this."""
     cursor = psycopg.Cursor(connection.connection)
-    cursor.execute(_statement(schema, "lock_head"))
-    cursor.execute(_statement(schema, "remove_member"), {"user": str(user_id)})
+    cursor.execute(statement(schema, "lock_head"))
+    cursor.execute(statement(schema, "remove_member"), {"user": str(user_id)})
 
 
 def _now_ms() -> int:
@@ -251,8 +275,9 @@ def _now_ms() -> int:
 
 
 @lru_cache(maxsize=8192)
-def _statement(schema: str, name: str) -> bytes:
-    return _bytes(statements("household")[name], schema=sql.Identifier(schema))
+def statement(schema: str, name: str, file: str = "household") -> bytes:
+    """A statement of `sql/{file}.sql` for one household, as psycopg takes it."""
+    return _bytes(statements(file)[name], schema=sql.Identifier(schema))
 
 
 @lru_cache(maxsize=8192)

@@ -19,6 +19,7 @@ from .core import messages
 from .core.cursor import Cursor, end_of
 from .core.errors import NotYours, Restarting, SyncError
 from .core.records import Head
+from .deliveries import Deliveries
 from .repository import PostgresRepository
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class Room:
         self.head = 0
         self.sockets: set[Conversation] = set()
         self.delivery: asyncio.Task[None] | None = None
+        self.deliveries = Deliveries()
         self._is_awake = False
+        self._has_begun = False
         self._read_head: Head | None = None
 
     # --- what is heard
@@ -52,8 +55,11 @@ class Room:
     def heard(self, seq: int) -> None:
         """The household is at least at this seq."""
         if seq > self.head:
+            if self._has_begun:  # the first is where the household stood, not news
+                self.deliveries.committed(seq)
             self.head = seq
             self.wake()
+        self._has_begun = True
 
     def belief(self) -> Belief:
         return Belief(self.head, self._read_head)
@@ -160,10 +166,12 @@ def frame_of(page: engine.Page) -> messages.Changes:
     )
 
 
-def head_and_members(connection: Any, tenant_id: UUID, users: set[str]) -> tuple[Head, set[str]]:
-    """The head, and those of these users who may read the household."""
+def head_and_readers(
+    connection: Any, tenant_id: UUID, users: set[str], devices: set[str]
+) -> tuple[Head, set[str], set[str]]:
+    """The head, those of these users who may read, and those of these devices that are revoked."""
     repository = PostgresRepository(connection, schema_name(tenant_id))
-    return repository.read_head(), repository.members(users)
+    return repository.read_head(), repository.members(users), repository.revoked(devices)
 
 
 def _read(

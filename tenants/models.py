@@ -213,6 +213,53 @@ class Membership(models.Model):
         return f"{self.user} · {self.tenant} · {self.get_role_display()}"
 
 
+class Summary(models.Model):
+    """How a household was when somebody last looked: what lists show. See `tenants.summaries`."""
+
+    tenant = models.OneToOneField(
+        Tenant, on_delete=models.CASCADE, primary_key=True, related_name="summary"
+    )
+    at = models.DateTimeField()
+    light = models.CharField(max_length=8)
+    head = models.BigIntegerField(default=0)
+    size_bytes = models.BigIntegerField(default=0)
+    devices = models.IntegerField(default=0)  # active ones
+    online = models.IntegerField(default=0)
+    pending = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+    last_change_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("summary")
+        verbose_name_plural = _("summaries")
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}: {self.light}"
+
+
+class AuditEntry(models.Model):
+    """What somebody who looks after households did, and to which. Never values of rows."""
+
+    at = models.DateTimeField(_("when"), default=timezone.now, editable=False)
+    # Kept when the person or the household goes: their names as they were.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    actor_name = models.CharField(_("who"), max_length=254)
+    tenant = models.ForeignKey(Tenant, null=True, on_delete=models.SET_NULL, related_name="+")
+    tenant_name = models.CharField(_("household"), max_length=200, blank=True)
+    action = models.CharField(_("what"), max_length=40)
+    detail = models.CharField(_("about"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit")
+        indexes = [models.Index(fields=["-at"]), models.Index(fields=["tenant", "-at"])]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.actor_name}: {self.action}"
+
+
 class Token(models.Model):
     """A key with which a program signs in as a person; only a hash of its secret is stored."""
 

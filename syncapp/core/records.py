@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .change import Row
-from .messages import Result
+from .messages import PROTOCOL, Result
 
 
 @dataclass(slots=True)
@@ -35,7 +35,9 @@ class Device:
     last_number: the greatest number it has handled or adopted; acknowledged: all numbers
     up to here are settled on the device; read_seq: the device has durably read up to here;
     reset: a reset reason that the device has not yet noted; is_healing: its heal list is
-    not yet reported empty.
+    not yet reported empty. pending, oldest_pending_ms (an age), refused and parked are the
+    device's own words, of told_ms. left_ms: when its socket last ended; written by
+    `presence.py` alone.
     """
 
     id: str
@@ -56,6 +58,9 @@ class Device:
     refused: int = 0
     parked: int = 0
     clock_offset_ms: int = 0
+    protocol: str = PROTOCOL
+    told_ms: int = 0
+    left_ms: int = 0
 
     @property
     def nodes(self) -> set[str]:
@@ -73,7 +78,8 @@ class StoredFate(NamedTuple):
     """The whole answer to a change, kept until the device names its number as acknowledged.
 
     digest: of the change's content. Copies of a device whose clocks read alike may give two
-    changes the same number and the same stamp.
+    changes the same number and the same stamp. entity, row_id: what it was about; kept of a
+    refusal only.
     """
 
     key: str
@@ -81,6 +87,8 @@ class StoredFate(NamedTuple):
     stamp: str
     digest: str
     result: Result
+    entity: str = ""
+    row_id: str = ""
 
 
 class NodeOwner(NamedTuple):

@@ -23,6 +23,9 @@ SELECT
 -- name: members
 SELECT user_id::text FROM {schema}.sync_member WHERE user_id = ANY(%(users)s::uuid[])
 
+-- name: revoked
+SELECT id::text FROM {schema}.sync_device WHERE id = ANY(%(devices)s::uuid[]) AND is_revoked
+
 -- name: fates
 SELECT key, number, stamp, digest, result FROM {schema}.sync_fate
 WHERE device_id = %(device)s::uuid AND key = ANY(%(keys)s)
@@ -46,8 +49,8 @@ UPDATE {schema}.sync_head SET
     horizon = %(horizon)s, compactions = %(compactions)s, compacted_seq = %(compacted_seq)s
 
 -- name: write_transaction
-INSERT INTO {schema}.sync_transaction (seq, fingerprint, device_id, at_ms)
-VALUES (%(seq)s, %(fingerprint)s, %(device)s, %(at_ms)s)
+INSERT INTO {schema}.sync_transaction (seq, fingerprint, device_id, at_ms, changes)
+VALUES (%(seq)s, %(fingerprint)s, %(device)s, %(at_ms)s, %(changes)s)
 
 -- name: write_conflicts
 INSERT INTO {schema}.sync_conflict
@@ -55,6 +58,8 @@ SELECT c.* FROM jsonb_populate_recordset(NULL::{schema}.sync_conflict, %(conflic
 ON CONFLICT (id) DO NOTHING
 
 -- name: write_device
+-- Without left_ms: who writes that holds no lock, and must not be overwritten by a push that
+-- read the device before.
 INSERT INTO {schema}.sync_device AS d
 SELECT r.* FROM jsonb_populate_record(NULL::{schema}.sync_device, %(device)s::jsonb) r
 ON CONFLICT (id) DO UPDATE SET
@@ -65,7 +70,8 @@ ON CONFLICT (id) DO UPDATE SET
     is_healing = excluded.is_healing, is_revoked = excluded.is_revoked,
     pending = excluded.pending, oldest_pending_ms = excluded.oldest_pending_ms,
     refused = excluded.refused, parked = excluded.parked,
-    clock_offset_ms = excluded.clock_offset_ms
+    clock_offset_ms = excluded.clock_offset_ms, protocol = excluded.protocol,
+    told_ms = excluded.told_ms
 
 -- name: write_fates
 -- One JSON parameter: four arrays of texts cost the client more than this whole statement.
@@ -74,6 +80,13 @@ INSERT INTO {schema}.sync_fate (device_id, key, number, stamp, digest, result, a
 SELECT %(device)s::uuid, f.key, f.number, f.stamp, f.digest, f.result, %(at_ms)s
 FROM json_to_recordset(%(fates)s::json)
     AS f (key text, number bigint, stamp text, digest text, result text)
+
+-- name: write_refusals
+INSERT INTO {schema}.sync_refusal (device_id, key, entity, row_id, field, code, at_ms)
+SELECT %(device)s::uuid, r.key, r.entity, r.row_id, r.field, r.code, %(at_ms)s
+FROM json_to_recordset(%(refusals)s::json)
+    AS r (key text, entity text, row_id uuid, field text, code text)
+ON CONFLICT (device_id, key) DO NOTHING
 
 -- name: prune_fates
 DELETE FROM {schema}.sync_fate
@@ -110,6 +123,12 @@ DELETE FROM {schema}.sync_conflict WHERE at_ms < %(before_ms)s
 -- name: prune_old_fates
 DELETE FROM {schema}.sync_fate WHERE at_ms < %(before_ms)s
 
+-- name: prune_refusals
+DELETE FROM {schema}.sync_refusal WHERE at_ms < %(before_ms)s
+
+-- name: prune_deliveries
+DELETE FROM {schema}.sync_delivery WHERE hour_ms < %(before_ms)s
+
 -- name: seed_head
 -- Seq 0 has a fingerprint too: a device that has read an empty household holds an anchor.
 WITH head AS (
@@ -117,8 +136,8 @@ WITH head AS (
     VALUES (1, %(epoch)s, 0, %(fingerprint)s, '', '', 0, 0)
     ON CONFLICT (id) DO NOTHING RETURNING seq, fingerprint
 )
-INSERT INTO {schema}.sync_transaction (seq, fingerprint, device_id, at_ms)
-SELECT seq, fingerprint, NULL, %(at_ms)s FROM head
+INSERT INTO {schema}.sync_transaction (seq, fingerprint, device_id, at_ms, changes)
+SELECT seq, fingerprint, NULL, %(at_ms)s, 0 FROM head
 
 -- name: write_member
 INSERT INTO {schema}.sync_member (user_id, role) VALUES (%(user)s::uuid, %(role)s)

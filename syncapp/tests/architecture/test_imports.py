@@ -33,6 +33,7 @@ ARROWS = {
         "tenants.names",
         "tenants.provisioning",
         "tenants.roster",
+        "tenants.summaries",
     ],
 }
 # The shell, for operators: lists households and asks for people by name.

@@ -12,7 +12,12 @@ from django.db import connection
 
 from syncapp import sync_requests
 from syncapp.core import messages
-from syncapp.sync_requests import reports_of, request_sync_inside_transaction
+from syncapp.sync_requests import (
+    REQUESTS_KEPT,
+    Answer,
+    request_sync_inside_transaction,
+    take_report,
+)
 from syncapp.tests.household import Household, now_ms
 from syncapp.tests.socket.phone import Phone
 from syncapp.tests.socket.server import ServerThread
@@ -25,6 +30,13 @@ def devices(household: Household) -> dict[str, dict[str, Any]]:
         cursor.execute(f"SELECT to_jsonb(d) FROM {household.schema}.sync_device d")
         found = [json.loads(row[0]) for row in cursor.fetchall()]
         return {each["id"]: each for each in found}
+
+
+def reports_of(household: Household, request_id: str) -> dict[str, Answer]:
+    """What was answered so far, without those who were asked and have not answered."""
+    with in_tenant(household.id) as inside:
+        found = sync_requests.reports_of(inside, household.id, request_id)
+    return {key: each for key, each in found.items() if each.at_ms}
 
 
 def test_a_pong_tells_the_time_and_the_head(phone: Phone) -> None:
@@ -77,13 +89,13 @@ def test_everybody_who_is_connected_is_asked_to_sync_and_reports(
         | {"cursor": phone.cursor, "outcome": "pending"}
     )
     phone.catch_up()  # frames of a socket are handled one after the other
-    reports = reports_of(household.id, request_id)
+    reports = reports_of(household, request_id)
     assert set(reports) == {phone.id}
     assert (reports[phone.id].sent, reports[phone.id].outcome) == (3, "pending")
     assert devices(household)[phone.id]["pending"] == 1
     other.say({"type": "report", "id": request_id})
     other.ping()
-    assert set(reports_of(household.id, request_id)) == {phone.id, other.id}
+    assert set(reports_of(household, request_id)) == {phone.id, other.id}
     # Whoever has not said hello is not asked.
     silent.hello()
 
@@ -107,19 +119,38 @@ def test_a_report_that_nobody_asked_for_is_not_kept(phone: Phone, household: Hou
     request_id = str(uuid.uuid4())
     phone.say({"type": "report", "id": request_id})
     phone.ping()
-    assert reports_of(household.id, request_id) == {}
+    assert reports_of(household, request_id) == {}
 
 
-def test_only_so_many_requests_are_remembered(household: Household) -> None:
-    first, last = str(uuid.uuid4()), str(uuid.uuid4())
-    sync_requests.expect_reports(household.id, first)
-    for _ in range(sync_requests.REQUESTS_MAX - 1):
-        sync_requests.expect_reports(uuid.uuid4(), str(uuid.uuid4()))
-    sync_requests.expect_reports(household.id, last)
-    for each in (first, last):
-        sync_requests.take_report(household.id, "d", messages.Report(id=each))
-    assert reports_of(household.id, first) == {}
-    assert set(reports_of(household.id, last)) == {"d"}
+def test_only_so_many_requests_are_remembered(
+    household: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync_requests, "SAME_REQUEST_MS", -1)
+    device = str(uuid.uuid4())
+    with in_tenant(household.id) as inside:
+        asked = [
+            request_sync_inside_transaction(inside, household.id, "Anna")
+            for _ in range(REQUESTS_KEPT)
+        ]
+        for each in asked:
+            take_report(inside, household.id, device, messages.Report(id=each))
+        asked.append(request_sync_inside_transaction(inside, household.id, "Anna"))
+        take_report(inside, household.id, device, messages.Report(id=asked[-1]))
+    assert reports_of(household, asked[-1]).keys() == {device}
+    assert sum(bool(reports_of(household, each)) for each in asked) == REQUESTS_KEPT
+
+
+def test_whoever_asks_twice_in_the_same_moment_asks_once(household: Household) -> None:
+    with in_tenant(household.id) as inside:
+        first = request_sync_inside_transaction(inside, household.id, "Anna")
+        assert request_sync_inside_transaction(inside, household.id, "Bert") == first
+
+
+def test_who_asks_cannot_bring_line_breaks_along(household: Household) -> None:
+    with in_tenant(household.id) as inside, inside.cursor() as cursor:
+        request_sync_inside_transaction(inside, household.id, "An\nna\x00" + "a" * 200)
+        cursor.execute(f"SELECT by FROM {household.schema}.sync_request")
+        assert cursor.fetchone()[0] == "An na " + "a" * 144
 
 
 def test_one_households_requests_are_not_anothers(
@@ -135,4 +166,6 @@ def test_one_households_requests_are_not_anothers(
     ours.expect("sync_request")
     theirs.say({"type": "report", "id": request_id})
     theirs.ping()
-    assert reports_of(ours.tenant_id, request_id) == {}  # type: ignore[arg-type]
+    with in_tenant(ours.tenant_id) as inside:  # type: ignore[arg-type]
+        found = sync_requests.reports_of(inside, ours.tenant_id, request_id)  # type: ignore[arg-type]
+    assert theirs.id not in found
