@@ -132,6 +132,7 @@ class Conversation:
                 reset=greeting.reset,
                 identity="taken" if greeting.is_identity_taken else "kept",
                 created=created,
+                user=self.user_id,
             )
         )
         if greeting.is_identity_taken:

@@ -189,6 +189,7 @@ class Welcome(_Down, tag="welcome"):
     reset: ResetReason | None = None
     identity: Literal["kept", "taken"] = "kept"
     created: bool = False  # this hello brought the household to the server
+    user: str = ""  # whom the server takes the device's person for
 
 
 class Provisioning(_Down, tag="provisioning"):

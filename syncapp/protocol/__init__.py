@@ -1,7 +1,8 @@
-"""The protocol told to others: documents generated from `core/messages.py`.
+"""The protocol told to others: documents generated from `core/messages.py` and the models.
 
 The structs are the one definition. `manage.py generate_protocol` writes what is derived
-from them: the AsyncAPI document for tools, and the TypeScript types for the browser.
+from them: the AsyncAPI document for tools, and the TypeScript types for the browser. What a
+household's rows hold, it takes from the registered models.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from .asyncapi import asyncapi
+from .builtin import builtin
 from .typescript import typescript
 
 ROOT = Path(__file__).resolve().parents[2]
 ASYNCAPI = "docs/protocol/asyncapi.json"
 TYPESCRIPT = "frontend/src/sync/core/messages.ts"
+BUILT_IN = "frontend/src/sync/entities.ts"
 
 
 def documents() -> dict[str, str]:
     """Every generated document: its text by its path below the project's root."""
-    return {ASYNCAPI: asyncapi(), TYPESCRIPT: typescript()}
+    return {ASYNCAPI: asyncapi(), TYPESCRIPT: typescript(), BUILT_IN: builtin()}
 
 
 def stale() -> list[str]:

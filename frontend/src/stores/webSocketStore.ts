@@ -17,7 +17,12 @@ import type {
 } from "../types"
 
 export const useWebSocketStore = defineStore("webSocket", () => {
-  const status = shallowRef<SyncStatus>({ kind: "loading", percent: null, isAmber: false })
+  const status = shallowRef<SyncStatus>({
+    kind: "connecting",
+    count: 0,
+    isAmber: false,
+    isSettled: false,
+  })
   const phase = ref<Phase>("offline")
   /** When "up to date" was last true with evidence; null: never on this device. */
   const lastSuccessMs = ref<number | null>(null)

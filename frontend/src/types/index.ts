@@ -36,6 +36,7 @@ export type SyncState =
   | { readonly kind: "signed_out"; readonly count: number }
   | { readonly kind: "blocked"; readonly reason: BlockedReason; readonly count: number }
   | { readonly kind: "needs_you"; readonly count: number }
+  | { readonly kind: "connecting"; readonly count: number }
   | { readonly kind: "unreachable"; readonly retryAtMs: number; readonly count: number }
   | { readonly kind: "offline_pending"; readonly count: number }
   | { readonly kind: "offline"; readonly asOfMs: number | null }
@@ -44,8 +45,12 @@ export type SyncState =
   | { readonly kind: "waiting"; readonly count: number }
   | { readonly kind: "up_to_date"; readonly checkedMs: number }
 
-/** isAmber: something has been pending for more than 30 s without progress. */
-export type SyncStatus = SyncState & { readonly isAmber: boolean }
+/**
+ * isAmber: something has been pending for more than 30 s without progress. isSettled: false for
+ * what may pass within a moment (connecting for 2 s, syncing for 0.5 s): no spinner, no other
+ * text, nothing read aloud yet.
+ */
+export type SyncStatus = SyncState & { readonly isAmber: boolean; readonly isSettled: boolean }
 
 /** A change of this device that the server has not decided. label: the row's name. */
 export interface PendingItem {

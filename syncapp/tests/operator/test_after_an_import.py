@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from django.db import connections
 
 from syncapp.portable import export_household, import_household, read_lines
 from syncapp.registry import entities
 from syncapp.tests.faults.devices import Devices, assert_same, bring_home, rows_of, until
 from syncapp.tests.household import Household, now_ms
+from syncapp.tests.operator.off_the_loop import off_the_loop
 from syncapp.tests.socket.server import ServerThread
 from tenants.models import User
 from tenants.tokens import create_token
-
-
-async def off_the_loop(function: Callable[[], Any]) -> Any:
-    """What an operator does meanwhile, on a thread of its own."""
-
-    def do() -> Any:
-        try:
-            return function()
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(do)
 
 
 async def test_an_import_resets_every_device_and_no_outbox_loses_anything(

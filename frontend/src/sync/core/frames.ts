@@ -116,6 +116,7 @@ const DOWN: { readonly [Type in DownFrameType]: read.Reader<Extract<DownFrame, {
         reset: read.orNull(read.oneOf("horizon", "restored", "operator")),
         identity: read.oneOf("kept", "taken"),
         created: read.truth,
+        user: anyText,
       },
     ),
     provisioning: read.object<Provisioning>({

@@ -225,6 +225,7 @@ export interface Welcome {
   readonly reset?: ResetReason | null // absent: null
   readonly identity?: "kept" | "taken" // absent: "kept"
   readonly created?: boolean // absent: false
+  readonly user?: string // absent: ""
 }
 
 /** The household that `hello` brought is being made: so many steps are done. */

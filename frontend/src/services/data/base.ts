@@ -1,0 +1,130 @@
+// The base (rows as the server last decided them) and the pages of an unfinished walk. All of
+// these run inside a transaction.
+
+import { EXISTS, type Row, isHere, newestStamp, stampAt, valueAt } from "../../sync/core/change"
+import { isSame, merge } from "../../sync/core/merge"
+import type { WireRow } from "../../sync/core/messages"
+import { compareText } from "../../sync/core/text"
+import {
+  type Tables,
+  type StoredRow,
+  inChunks,
+  rowOf,
+  stored,
+  storedWire,
+  withField,
+} from "./database"
+import { putHeal, healRowAt } from "./heal"
+
+type Id = [string, string]
+
+const idOf = ({ entity, id }: StoredRow): Id => [entity, id]
+
+/** Merge rows of the server into the base. */
+export async function takeIntoBase(
+  db: Tables,
+  wires: readonly (WireRow | StoredRow)[],
+): Promise<void> {
+  const told = [...new Map(wires.map((wire) => [`${wire.entity}/${wire.id}`, wire])).values()]
+  const bases = await db.base.bulkGet(told.map(({ entity, id }): Id => [entity, id]))
+  await db.base.bulkPut(
+    told.map((wire, n) => {
+      const base = bases[n]
+      // A row that was only kept is in the household again, just as it is told.
+      if (base === undefined || base.kept === 1) return storedWire(wire)
+      return stored(decided(rowOf(base), rowOf(storedWire(wire))))
+    }),
+  )
+}
+
+/**
+ * The base after the server has told a row: newer stamps win, and at equal ones its word.
+ *
+ * (A value that this device had queued in another form than the server stored it would otherwise
+ * stay different here for ever.) A told row is whole: where this device knows a tombstone and the
+ * server a newer existence, the row may have been compacted and made anew with less in it, or
+ * with older values; then nothing of the tombstone remains.
+ */
+export function decided(base: Row, told: Row): Row {
+  if (!isHere(base) && stampAt(told.stamps, EXISTS) > stampAt(base.stamps, EXISTS)) return told
+  let row = base
+  for (const [name, stamp] of Object.entries(told.stamps)) {
+    if (stamp >= stampAt(row.stamps, name)) {
+      row = withField(row, name, valueAt(told.fields, name), stamp)
+    }
+  }
+  return row
+}
+
+/** Stage a page. A row that comes twice in a walk is newer the second time. */
+export async function stage(db: Tables, rows: readonly WireRow[]): Promise<void> {
+  await db.staging.bulkPut(rows.map(storedWire))
+}
+
+/** The whole walk becomes part of the base. */
+export async function mergeStaging(db: Tables): Promise<void> {
+  for await (const rows of inChunks(db.staging, idOf)) await takeIntoBase(db, rows)
+}
+
+/**
+ * After a restore: every base row that is newer somewhere than the staged snapshot goes to the
+ * heal list. Kept rows, too: what was compacted is older than any horizon that would take it
+ * back.
+ */
+export async function noteWhatIsMissing(
+  db: Tables,
+  isReadOnly: (entity: string) => boolean,
+): Promise<void> {
+  for await (const bases of inChunks(db.base, idOf)) {
+    const staged = await db.staging.bulkGet(bases.map(idOf))
+    for (const [n, each] of bases.entries()) {
+      if (isReadOnly(each.entity)) continue
+      const snapshot = staged[n] === undefined ? null : rowOf(staged[n])
+      const merged = merge(snapshot, withExistence(rowOf(each)))
+      if (isSame(snapshot, merged)) continue
+      await putHeal(db, merge(await healRowAt(db, each.entity, each.id), merged))
+    }
+  }
+}
+
+/** Of some rows only our own edits are known here; each of them wrote "here". */
+function withExistence(row: Row): Row {
+  if (Object.hasOwn(row.stamps, EXISTS)) return row
+  return withField(row, EXISTS, true, newestStamp(row))
+}
+
+/** The snapshot is the base now. Rows with entries of ours that it lacks are kept. */
+export async function replaceBaseByStaging(db: Tables): Promise<void> {
+  const spokenOf = (await db.outbox.orderBy("[entity+rowId]").uniqueKeys()) as unknown as Id[]
+  const kept = await db.base.bulkGet(spokenOf)
+  await db.base.clear()
+  await db.base.bulkPut(
+    kept.filter((row) => row !== undefined).map((row): StoredRow => ({ ...row, kept: 1 })),
+  )
+  for await (const rows of inChunks(db.staging, idOf)) await db.base.bulkPut(rows)
+}
+
+/** All rows of an entity in the base, some at a time. */
+export async function* baseRows(
+  db: Tables,
+  entity: string,
+  size = 1_000,
+): AsyncGenerator<readonly StoredRow[]> {
+  let after: Id | null = null
+  for (;;) {
+    const range = after ?? [entity, ""]
+    const chunk: StoredRow[] = await db.base
+      .where(":id")
+      .between(range as never, [entity, []] as never, after === null, false)
+      .limit(size)
+      .toArray()
+    if (chunk.length > 0) yield chunk
+    const last = chunk.at(-1)
+    if (last === undefined || chunk.length < size) return
+    after = idOf(last)
+  }
+}
+
+export function byKey(a: StoredRow, b: StoredRow): number {
+  return compareText(`${a.entity}/${a.id}`, `${b.entity}/${b.id}`)
+}

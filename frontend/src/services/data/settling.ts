@@ -1,0 +1,257 @@
+// What an answer to `push` or `rows` does to the queue, the base and the heal list.
+
+import { EXISTS, type Fields, type Row, isHere, stampAt, valueAt } from "../../sync/core/change"
+import { NO_STAMP, later, observe } from "../../sync/core/clock"
+import type { Ack, RefusedRow, Result } from "../../sync/core/messages"
+import { type Entry, keyOf, restampBehind, settle, writtenOf } from "../../sync/core/outbox"
+import { put } from "../../sync/core/record"
+import {
+  type HealRow,
+  type Key,
+  type Tables,
+  keyText,
+  rowOf,
+  stored,
+  withField,
+} from "./database"
+import {
+  type Ground,
+  type RowState,
+  type Writing,
+  clockOf,
+  correctedMs,
+  groundRow,
+  statesOf,
+  write,
+} from "./ground"
+import { hasHealRows, putHeal, releaseKept } from "./heal"
+import { putStamps } from "./hearing"
+import { takeNewIdentity } from "./identity"
+
+const keyAt = (entry: Entry): Key => [entry.entity, entry.rowId]
+
+/**
+ * Settle what was answered. Returns true if the answer shows that this device is a copy of
+ * another: it has a new identity now, and connects again.
+ */
+export async function onAck(ground: Ground, ack: Ack): Promise<boolean> {
+  if (ack.of === "rows") {
+    await settleRows(ground, ack)
+    return false
+  }
+  return write(ground, (writing) => settlePush(ground, writing, ack.results ?? []), {
+    asSender: true,
+  })
+}
+
+async function settlePush(
+  ground: Ground,
+  writing: Writing,
+  results: readonly Result[],
+): Promise<boolean> {
+  const { db } = writing
+  const entries = await entriesNumbered(db, results)
+  const open = results.flatMap((result) => {
+    const entry = entries.get(result.number)
+    return entry?.state === "open" ? [{ result, entry }] : [] // others were settled before
+  })
+  const keys = new Map(open.map(({ entry }) => [keyOf(entry), keyAt(entry)]))
+  const states = await statesOf(db, [...keys.values()])
+  const settling: Settling = { db, bases: new Map(), puts: [], gone: [] }
+  const used = new Set<number>() // entries whose number somebody else has used
+  const effective = new Map<string, string>()
+  for (const { result, entry } of open) {
+    if (result.fate === "settled") {
+      used.add(entry.local) // there, but open here
+      continue
+    }
+    const state = states.get(keyOf(entry))
+    if (state === undefined) continue
+    const stamp = await settleOne(settling, entry, result, state)
+    if (stamp > entry.stamp) {
+      effective.set(keyOf(entry), later(stamp, effective.get(keyOf(entry)) ?? NO_STAMP))
+    }
+    writing.touch(keyAt(entry))
+    ground.sent++
+  }
+  await db.base.bulkPut([...settling.bases.values()].map(stored))
+  await db.outbox.bulkPut(settling.puts)
+  await db.outbox.bulkDelete(settling.gone)
+  await restampFollowers(ground, writing, effective, used, keys)
+  await releaseKept(db)
+  if (used.size > 0) await takeNewIdentity(ground, writing)
+  return used.size > 0
+}
+
+async function entriesNumbered(
+  db: Tables,
+  results: readonly Result[],
+): Promise<ReadonlyMap<number, Entry>> {
+  const numbers = results.map(({ number }) => number)
+  if (numbers.length === 0) return new Map()
+  const least = numbers.reduce((a, b) => Math.min(a, b))
+  const most = numbers.reduce((a, b) => Math.max(a, b))
+  const found = await db.outbox.where("number").between(least, most, true, true).toArray()
+  return new Map(found.map((entry) => [entry.number ?? 0, entry]))
+}
+
+/** What an answer comes to, written at the end of it at once. */
+interface Settling {
+  readonly db: Tables
+  readonly bases: Map<string, Row>
+  readonly puts: Entry[]
+  readonly gone: number[]
+}
+
+/** Take one answer in. Returns the stamp under which the server has the change. */
+async function settleOne(
+  settling: Settling,
+  entry: Entry,
+  result: Result,
+  state: RowState,
+): Promise<string> {
+  const settled = settle(entry, result, groundRow(state))
+  if (settled.won !== null) {
+    // A row that was only kept is in the household again: the server has just said so.
+    const base = accepted(entry, state.isKept ? null : state.base, settled.won)
+    state.base = base
+    state.isKept = false
+    settling.bases.set(keyOf(entry), base)
+  }
+  if (settled.healing !== null) await putHeal(settling.db, settled.healing)
+  if (settled.remains !== null) settling.puts.push(settled.remains)
+  else settling.gone.push(entry.local)
+  return settled.effective
+}
+
+/**
+ * The base with what the server took of a change, by stamp, so that it goes on showing.
+ *
+ * At once, not with the next page: until that comes, this device is the only one that could give
+ * it back to a server that is restored to a moment before. At equal stamps the base stays: it was
+ * told by the server, perhaps in another form than the one that was typed here.
+ */
+function accepted(entry: Entry, base: Row | null, won: Row): Row {
+  if (base === null) return won
+  const goneAt = isHere(base) ? NO_STAMP : stampAt(base.stamps, EXISTS)
+  if (goneAt !== NO_STAMP && entry.kind !== "edit" && stampAt(won.stamps, EXISTS) > goneAt) {
+    // The tombstone may have been compacted, and the server's row be made anew by this very
+    // entry. If it was not, the page tells what else is in it.
+    return won
+  }
+  let row = base
+  for (const [name, stamp] of Object.entries(won.stamps)) {
+    if (stamp > stampAt(row.stamps, name)) {
+      row = withField(row, name, valueAt(won.fields, name), stamp)
+    }
+  }
+  return row
+}
+
+/**
+ * What was typed after a change that the server re-stamped stays after it. Also what was parked
+ * and is sent again. used: what was sent with it, and not heard because somebody else has used
+ * its number.
+ */
+async function restampFollowers(
+  ground: Ground,
+  { db, meta }: Writing,
+  effective: ReadonlyMap<string, string>,
+  used: ReadonlySet<number>,
+  keys: ReadonlyMap<string, Key>,
+): Promise<void> {
+  if (effective.size === 0) return
+  let clock = observe(clockOf(meta), effective.values())
+  const nowMs = correctedMs(ground, meta)
+  const restamped = [...effective.keys()].map((text) => keys.get(text)).filter((key) => key !== undefined)
+  for (const [text, { entries }] of await statesOf(db, restamped)) {
+    const followers = entries.filter(
+      (entry) => entry.state === "open" && (entry.number === null || used.has(entry.local)),
+    )
+    const given = restampBehind(followers, effective.get(text) ?? NO_STAMP, nowMs, clock)
+    clock = given.clock
+    await putStamps(db, followers, given.stamps)
+  }
+  meta.clock = clock.last
+}
+
+// --- rows ------------------------------------------------------------------------------------------
+
+/** The server has merged what `rows` brought, but for what it names. */
+async function settleRows(ground: Ground, ack: Ack): Promise<void> {
+  const { rowsInFlight } = ground
+  if (rowsInFlight === null) return
+  ground.rowsInFlight = null
+  const refused = new Map<string, RefusedRow[]>()
+  for (const each of ack.refusedRows ?? []) {
+    const text = keyText([each.entity, each.id])
+    refused.set(text, [...(refused.get(text) ?? []), each])
+  }
+  await write(
+    ground,
+    async (writing) => {
+      const { db } = writing
+      // A row that was written to meanwhile has another version, and is sent again.
+      const versions = [...rowsInFlight.versions]
+      const sent = (await db.heal.bulkGet(versions)).filter((heal) => heal !== undefined)
+      await db.heal.bulkDelete(sent.map((heal) => heal.version))
+      const states = await statesOf(db, sent.map(keyOfHeal))
+      for (const heal of sent) {
+        const state = states.get(keyText(keyOfHeal(heal)))
+        const healing = (state?.entries ?? []).filter((entry) => entry.state === "healing")
+        await settleRow(db, rowOf(heal), refused.get(keyText(keyOfHeal(heal))) ?? [], healing)
+        writing.touch(keyOfHeal(heal))
+      }
+      if (rowsInFlight.wasLast && !(await hasHealRows(db))) writing.meta.isHealOpen = false
+      await releaseKept(db)
+    },
+    { asSender: true },
+  )
+}
+
+const keyOfHeal = ({ entity, id }: HealRow): Key => [entity, id]
+
+/**
+ * One healed row; what of it was refused stays here, visible.
+ *
+ * What was taken comes back with a page: only that tells which stamps it has now.
+ */
+async function settleRow(
+  db: Tables,
+  row: Row,
+  refused: readonly RefusedRow[],
+  waiting: readonly Entry[],
+): Promise<void> {
+  const fields: Record<string, Fields[string]> = {}
+  const stamps: Record<string, string> = {}
+  const keep = (name: string) => {
+    put(fields, name, valueAt(row.fields, name))
+    put(stamps, name, stampAt(row.stamps, name))
+  }
+  const remaining = new Map(waiting.map((entry) => [entry.local, entry]))
+  for (const { code, message, field = "" } of refused) {
+    const isWhole = field === "" || field === EXISTS
+    for (const name of isWhole ? Object.keys(row.fields) : [field]) {
+      const isEntrys = waiting.some((entry) => Object.hasOwn(writtenOf(entry), name))
+      if (Object.hasOwn(row.fields, name) && !isEntrys) keep(name)
+    }
+    for (const entry of remaining.values()) {
+      if (!isWhole && !Object.hasOwn(entry.fields, field)) continue
+      const state = code === "unknown" ? "parked" : "refused"
+      remaining.set(entry.local, { ...entry, state, code, field, message })
+    }
+  }
+  const [first] = refused
+  if (first !== undefined && Object.keys(fields).length > 0) {
+    keep(EXISTS)
+    const { code, message } = first
+    await putHeal(db, { ...row, fields, stamps }, { isParked: 1, code, message })
+  }
+  const [done, left] = [[...remaining.values()].filter(isHealing), [...remaining.values()]]
+  await db.outbox.bulkPut(left.filter((entry) => !isHealing(entry)))
+  await db.outbox.bulkDelete(done.map((entry) => entry.local))
+}
+
+function isHealing(entry: Entry): boolean {
+  return entry.state === "healing"
+}

@@ -1,1 +1,0 @@
-"""Translators for the wire formats of older clients. Pure: to and from `core.messages`."""
