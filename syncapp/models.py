@@ -185,6 +185,21 @@ class Fate(models.Model):
         db_table = "sync_fate"
 
 
+class Shown(models.Model):
+    """What a device of an older protocol was shown of a row; see `dialects.shown.Shown`."""
+
+    pk = models.CompositePrimaryKey("device_id", "entity", "row_id")
+    device_id = models.UUIDField()
+    entity = models.CharField(max_length=40)
+    row_id = models.UUIDField()
+    told_ms = models.BigIntegerField()
+    last_stamp = _stamp_field()
+    versions = models.JSONField(default=list)
+
+    class Meta:
+        db_table = "sync_shown"
+
+
 class Conflict(models.Model):
     """A value overruled by a newer one whose author had not seen it; never changes."""
 

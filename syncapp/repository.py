@@ -234,6 +234,7 @@ class PostgresRepository:
             "prune_old_fates",
             "prune_refusals",
             "prune_deliveries",
+            "prune_shown",
         ):
             self._run(name, before_ms=before_ms)
 

@@ -139,6 +139,7 @@ def _make(
         repository.seed(connection, tenant.schema_name, owner.id)
         progress(3, STEPS)
         _note(tenant, Tenant.Status.READY, version=migrating.migrations_version())
+        announce(connection, owner.id)  # a socket of theirs may wait for it
     progress(4, STEPS)
     return tenant
 

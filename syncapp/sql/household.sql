@@ -129,6 +129,15 @@ DELETE FROM {schema}.sync_refusal WHERE at_ms < %(before_ms)s
 -- name: prune_deliveries
 DELETE FROM {schema}.sync_delivery WHERE hour_ms < %(before_ms)s
 
+-- name: prune_shown
+-- What a device was shown is kept longer than it counts as active: an app that lay in a drawer
+-- for a year still sends whole records, and what is gone meanwhile must be known as gone.
+DELETE FROM {schema}.sync_shown s
+WHERE NOT EXISTS (
+    SELECT FROM {schema}.sync_device d
+    WHERE d.id = s.device_id AND d.last_seen_ms >= %(before_ms)s - 26784000000
+)
+
 -- name: seed_head
 -- Seq 0 has a fingerprint too: a device that has read an empty household holds an anchor.
 WITH head AS (

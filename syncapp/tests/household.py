@@ -144,7 +144,14 @@ def empty(household: Household) -> None:
     with in_tenant(household.id) as inside, inside.cursor() as cursor:
         cursor.execute("SELECT set_config('finwise.writer', 'purge', true)")
         tables = [*TABLES, "sync_head", "sync_transaction", "sync_device", "sync_member"]
-        tables += ["sync_fate", "sync_conflict", "sync_refusal", "sync_request", "sync_report"]
+        tables += [
+            "sync_fate",
+            "sync_conflict",
+            "sync_shown",
+            "sync_refusal",
+            "sync_request",
+            "sync_report",
+        ]
         tables.append("sync_delivery")
         names = ", ".join(f'"{household.schema}".{table}' for table in tables)
         cursor.execute(f"TRUNCATE {names}")

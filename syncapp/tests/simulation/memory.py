@@ -233,7 +233,7 @@ class MemoryRepository:
             settled = [
                 key
                 for key, fate in tables.fates.items()
-                if key[0] == device.id and fate.number <= device.acknowledged
+                if key[0] == device.id and 0 < fate.number <= device.acknowledged
             ]
             for key in settled:
                 self._set(tables.fates, key, _ABSENT)
