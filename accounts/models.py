@@ -5,11 +5,14 @@ Defaults stand in the database too, so that an INSERT typed in psql need not nam
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from localflavor.generic.models import IBANField
+from localflavor.generic.validators import IBANValidator
 
 from syncapp.models import SyncedModel
 
@@ -25,10 +28,31 @@ class ImageField(models.TextField):
     sync_kind = "image"
 
 
+class IbanCheck(IBANValidator):
+    """The library's verdict; a right German number, as most of ours are, takes no look-up.
+
+    The library reads its tables anew for each number, which cost more than all other checks
+    of a row together.
+    """
+
+    _GERMAN = re.compile("DE[0-9]{20}")
+
+    def __call__(self, value: str) -> None:
+        if self._GERMAN.fullmatch(value):
+            check = 98 - int(value[4:] + "131400") % 97  # D is 13, E is 14
+            if check == int(value[2:4]):
+                return
+        super().__call__(value)
+
+
 class IbanField(IBANField):
     """An IBAN in upper case without blanks; "" for none."""
 
     sync_kind = "iban"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.validators[-1] = IbanCheck()  # in the library's place
 
 
 class AccountType(models.TextChoices):

@@ -148,7 +148,7 @@ def canonical_fields(
 def _text(spec: Field, value: Any) -> str:
     if not isinstance(value, str):
         raise Refused("type", "This field takes text.", spec.name)
-    if "\x00" in value or _SURROGATE.search(value):
+    if "\x00" in value or (not value.isascii() and _SURROGATE.search(value)):
         raise Refused("text", "This text holds a character that cannot be stored.", spec.name)
     text = unicodedata.normalize("NFC", value)
     if spec.max_length is not None and len(text) > spec.max_length:

@@ -86,7 +86,10 @@ def decide(
     A conflict is an overruled *different* value of another device: when the incoming value
     wins, only if its author had not seen the stored stamp; when it loses, always.
     """
-    row = current.copy() if current is not None else Row(entity, row_id)
+    if current is None:  # nothing to win against
+        row = Row(entity, row_id, dict(written), dict.fromkeys(written, stamp))
+        return Decision(row, won=list(written), is_changed=bool(written))
+    row = current.copy()
     decision = Decision(row)
     for name, value in written.items():
         stored_stamp = row.stamps.get(name, NO_STAMP)

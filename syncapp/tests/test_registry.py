@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from hypothesis import given
 from hypothesis import strategies as some
+from localflavor.generic.validators import IBANValidator
 
+from accounts.models import IbanCheck
 from syncapp import registry
 from syncapp.core.entity import canonical
 from syncapp.core.errors import REFUSAL_CODES, Refused
@@ -151,3 +153,19 @@ def test_whatever_looks_like_an_iban_is_canonical_or_refused(value):
         assert refused.code in ("iban", "too_long")
     else:
         assert " " not in found and found == found.upper()
+
+
+@given(some.from_regex(r"[0-9]{18}", fullmatch=True), some.integers(0, 99), some.booleans())
+def test_an_iban_is_judged_as_the_library_does(account, check, is_right):
+    if is_right:
+        check = 98 - int(f"{account}131400") % 97
+    value = f"DE{check:02d}{account}"
+    verdicts = []
+    for judge in (IBANValidator(), IbanCheck()):
+        try:
+            judge(value)
+            verdicts.append("")
+        except ValidationError as error:
+            verdicts.append(" ".join(error.messages))
+    assert verdicts[0] == verdicts[1]
+    assert not (is_right and verdicts[1])
