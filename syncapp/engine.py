@@ -96,9 +96,12 @@ class Greeting:
 
 @dataclass(slots=True)
 class Page:
-    """Current rows behind `start`, up to `to` (both: complete up to this seq)."""
+    """Current rows behind `start`, up to `to` (both: complete up to this seq).
 
-    rows: list[Row]
+    rows: as the repository reads them, `Row` or `WireRow`.
+    """
+
+    rows: list[Any]
     start: int
     to: int
     cursor: Cursor

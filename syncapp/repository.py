@@ -20,7 +20,7 @@ from psycopg import sql
 from .core.change import EVERY_OTHER_FIELD, EXISTS, Row, pack_stamps
 from .core.cursor import Position
 from .core.entity import Entity
-from .core.messages import BATCH_MAX_BYTES, Result
+from .core.messages import BATCH_MAX_BYTES, Result, WireRow, row_to_wire
 from .core.records import Conflict, Device, Head, Located, NodeOwner, StoredFate
 from .registry import CONFLICT, NAME_MAX, SyncedTable, entities, tables
 from .sql import statements
@@ -121,10 +121,13 @@ class PostgresRepository:
             values[f"id_{n}"] = (after.id if entity == after.entity else "") or _LAST_ID
         found = self._cursor.execute(_page_statement(self._schema), values).fetchall()
         located = [
-            Located(seq, _row(entity, row_id, body, stamps))
+            Located(seq, self._page_row(entity, row_id, body, stamps))
             for seq, entity, row_id, body, stamps, _ in found
         ]
         return located, bool(found) and len(found) < found[0][5]
+
+    def _page_row(self, entity: str, row_id: str, body: str, stamps: str) -> Row | WireRow:
+        return _row(entity, row_id, body, stamps)
 
     def new_conflicts(self, conflicts: Sequence[Conflict]) -> list[Conflict]:
         ids = [each.id for each in conflicts]
@@ -237,6 +240,17 @@ class PostgresRepository:
             "prune_shown",
         ):
             self._run(name, before_ms=before_ms)
+
+
+class WirePages(PostgresRepository):
+    """Reads pages for the wire: the JSON that PostgreSQL made of a row is passed on as it is."""
+
+    def _page_row(self, entity: str, row_id: str, body: str, stamps: str) -> WireRow:
+        packed = _decode_stamps(stamps)
+        common = packed.pop(EVERY_OTHER_FIELD, None)
+        if common is None:  # a bare tombstone
+            return row_to_wire(_row(entity, row_id, body, stamps))
+        return WireRow(entity, row_id, msgspec.Raw(body), common, packed)  # type: ignore[arg-type]
 
 
 # --- members and the first row: for provisioning and membership changes ---------------------

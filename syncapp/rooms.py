@@ -20,7 +20,7 @@ from .core.cursor import Cursor, end_of
 from .core.errors import NotYours, Restarting, SyncError
 from .core.records import Head
 from .deliveries import Deliveries
-from .repository import PostgresRepository
+from .repository import PostgresRepository, WirePages
 
 if TYPE_CHECKING:
     from .conversation import Conversation
@@ -157,7 +157,7 @@ class Room:
 
 def frame_of(page: engine.Page) -> messages.Changes:
     return messages.Changes(
-        rows=[messages.row_to_wire(row) for row in page.rows],
+        rows=page.rows,
         start=page.start,
         to=page.to,
         cursor=page.cursor.to_text(),
@@ -178,7 +178,7 @@ def _read(
     connection: Any, tenant_id: UUID, cursor: Cursor | None, limit: int, users: set[str]
 ) -> tuple[engine.Page, set[str]]:
     """One page, and who of those waiting for it is still a member, in one snapshot."""
-    repository = PostgresRepository(connection, schema_name(tenant_id))
+    repository = WirePages(connection, schema_name(tenant_id))
     head = repository.read_head()
     return engine.page_after(repository, head, cursor, limit), repository.members(users)
 

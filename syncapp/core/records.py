@@ -68,10 +68,10 @@ class Device:
 
 
 class Located(NamedTuple):
-    """A row and the seq that last touched it."""
+    """A row (a `WireRow` on its way to a device) and the seq that last touched it."""
 
     seq: int
-    row: Row
+    row: Any
 
 
 class StoredFate(NamedTuple):
