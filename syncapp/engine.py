@@ -393,7 +393,9 @@ def apply_push(
     device.acknowledged = max(device.acknowledged, push.acknowledged)
     device.last_seen_ms = now_ms
     fresh = [each for each in push.changes if each.number > device.acknowledged]
-    answered = repository.fates(device_id, [str(each.number) for each in fresh])
+    # What is behind the greatest number handled was never answered: nothing to look up.
+    known = [str(each.number) for each in fresh if each.number <= device.last_number]
+    answered = repository.fates(device_id, known)
     work = _Work(repository, head, now_ms, device, user_id)
     work.load((each.entity, each.id) for each in fresh)
     results: list[Result] = []

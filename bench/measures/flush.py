@@ -22,9 +22,12 @@ from ..speaker import Speaker, pushes_of
 
 @dataclass(frozen=True)
 class Flushed:
+    """One flush, and the rows that it left in the household."""
+
     count: int
     seconds: float
     usage: Usage
+    records: list[raw.Record]
 
     @property
     def per_s(self) -> float:
@@ -41,12 +44,12 @@ def measure(house: House, scale: Scale) -> list[Figure]:
         created, edited = asyncio.run(_flush(house, household, scale.flush))
         creates.append(created)
         edits.append(edited)
-        records = raw.records_of(household)
         empty = make_household()
-        per_s["raw_insert"].append(raw.upsert(empty, records))
-        per_s["raw_update"].append(raw.upsert(empty, records))
-        per_s["raw_noted"].append(raw.noted(make_household(), records))
-        per_s["raw_row_by_row"].append(raw.row_by_row(make_household(), records))
+        per_s["raw_insert"].append(raw.upsert(empty, created.records))
+        # With their new values, stamps and seqs: equal ones would spare the indexes.
+        per_s["raw_update"].append(raw.upsert(empty, edited.records))
+        per_s["raw_noted"].append(raw.noted(make_household(), created.records))
+        per_s["raw_row_by_row"].append(raw.row_by_row(make_household(), created.records))
         device_s = asyncio.run(device.flush(house, make_household(), scale.flush))
         per_s["device"].append(scale.flush / device_s)
     count = f"{scale.flush:,}"
@@ -90,18 +93,21 @@ async def _flush(house: House, household: Household, count: int) -> tuple[Flushe
     content = Content(seed=count)
     creates = [speaker.change("create", content.row_id(), content.account()) for _ in range(count)]
     edits = [speaker.change("edit", each.id, content.edit(), each.stamp) for each in creates]
-    created = await _timed(house, speaker, list(pushes_of(creates)))
-    edited = await _timed(house, speaker, list(pushes_of(edits, acknowledged=count)))
+    created = await _timed(house, household, speaker, list(pushes_of(creates)))
+    edited = await _timed(house, household, speaker, list(pushes_of(edits, acknowledged=count)))
     await speaker.close()
     return created, edited
 
 
-async def _timed(house: House, speaker: Speaker, pushes: list[str]) -> Flushed:
+async def _timed(
+    house: House, household: Household, speaker: Speaker, pushes: list[str]
+) -> Flushed:
     before = house.usage()
     began_s = time.perf_counter()
     count = await speaker.flush(pushes)
     seconds = time.perf_counter() - began_s
-    return Flushed(count, seconds, house.usage().since(before))
+    usage = house.usage().since(before)
+    return Flushed(count, seconds, usage, raw.records_of(household))
 
 
 def _figures(name: str, what: str, runs: list[Flushed]) -> list[Figure]:
