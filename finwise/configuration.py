@@ -11,6 +11,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from finwise.problem import Problem
+from finwise.tracebacks import print_without_values, text_without_values
 
 SECRET_KEY_MIN_CHARACTERS = 50
 SECRET_KEY_MIN_DIFFERENT = 10
@@ -170,13 +171,13 @@ def logging_for(level: str, *, as_json: bool) -> None:
         stamp,
     ]
     if as_json:
-        ending = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    else:
-        # Plain tracebacks: the pretty ones print local variables, and with them amounts.
         ending = [
-            structlog.dev.ConsoleRenderer(
-                colors=False, exception_formatter=structlog.dev.plain_traceback
-            )
+            structlog.processors.ExceptionRenderer(text_without_values),
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        ending = [
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=print_without_values)
         ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -206,6 +207,9 @@ def logging_for(level: str, *, as_json: bool) -> None:
                 "uvicorn.error": {"level": "WARNING"},
                 "daphne.http_protocol": {"level": "WARNING"},
                 "asyncio": {"level": "WARNING"},
+                # At DEBUG these write down every frame and every message of the layer.
+                "websockets": {"level": "INFO"},
+                "channels_redis": {"level": "INFO"},
                 # Robots try every name; they get their 400 without a traceback in our log.
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
                 "psycopg.pool": {"level": "ERROR"},

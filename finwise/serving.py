@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connections
 
 from finwise.configuration import keep_connections
+from finwise.monitoring import answer_prometheus
 from finwise.problem import Problem
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def serve(listener: socket.socket) -> None:
     connections.close_all()
     keep_connections(settings.DATABASES["default"])
     allow_many_sockets()
+    answer_prometheus(settings.METRICS_HOST, settings.METRICS_PORT)
     Server(config()).run(sockets=[listener])
 
 

@@ -213,5 +213,8 @@ STORAGES = {
 }
 
 LOGGING_CONFIG = None  # structlog's own set-up, done here so that every entry point has it
+# Prometheus asks here; 0: nobody does. Never at an address that visitors reach.
+METRICS_PORT = env.int("FINWISE_METRICS_PORT", 0)
+METRICS_HOST = env.str("FINWISE_METRICS_HOST", "127.0.0.1")
 LOG_LEVEL = env.str("FINWISE_LOG_LEVEL", "INFO")
 logging_for(LOG_LEVEL, as_json=IS_PRODUCTION)

@@ -16,6 +16,7 @@ from uuid import UUID
 from tenants.authentication import Refusal, Visitor, claim_of, visitor_of
 from tenants.context import run_in_public
 
+from . import metrics
 from .conversation import TOO_FAST_PAUSE_MS, Conversation
 from .core import messages
 from .core.errors import (
@@ -126,12 +127,14 @@ class SyncConsumer:
             self._bad_frames += not error.retryable
             if self._bad_frames > BAD_FRAMES_MAX and error.close_code is None:
                 error = HostileFrame()
+            metrics.note_refused_frame(error.code)
             await self.fail(error, of=messages.type_of_text(text or ""))
         except ConnectionError:
             self._is_open = False
         except Exception:
             # Never the frame itself: it holds people's money.
             log.exception("handling a frame failed")
+            metrics.note_refused_frame(Internal.code)
             await self.fail(Internal(), of=messages.type_of_text(text or ""))
 
     async def fail(self, error: SyncError, of: str = "", *, close_code: int | None = None) -> None:

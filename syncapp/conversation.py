@@ -18,7 +18,7 @@ from tenants.context import run_in_public, run_in_tenant
 from tenants.names import schema_name
 from tenants.provisioning import provision
 
-from . import engine, fanout, registry
+from . import engine, fanout, metrics, registry
 from .core import messages
 from .core.cursor import START, Cursor, Position, text_to_cursor
 from .core.entity import describe, version_of
@@ -165,6 +165,7 @@ class Conversation:
         return True
 
     async def _write(self, function: Any, frame: messages.Push | messages.Rows) -> None:
+        began_s = time.monotonic()
         outcome: engine.Outcome = await self._call(
             function, self.device_id, self.user_id, frame, self._now(), write=True
         )
@@ -174,6 +175,7 @@ class Conversation:
         if outcome.seq is not None:
             fanout.hub().announce(self.tenant_id, outcome.seq)
         await self.socket.send(outcome.ack)
+        metrics.note_answer(outcome.ack.results, time.monotonic() - began_s)
 
     def _pull(self, pull: messages.Pull) -> None:
         """Take the credit; the room answers as soon as there is something to say."""
@@ -189,7 +191,9 @@ class Conversation:
         if self._repeated_asks > REPEATED_ASKS_MAX:
             raise TooFast(retry_after_ms=TOO_FAST_PAUSE_MS)
         if has_arrived and self.outstanding is not None:
-            self.room.deliveries.delivered(self._given_behind, self._connected_at)
+            took_s = self.room.deliveries.delivered(self._given_behind, self._connected_at)
+            if took_s is not None:
+                metrics.DELIVERY.observe(took_s)
         if has_arrived or pull.ask:
             self.outstanding = None
             self._has_news = False

@@ -19,6 +19,7 @@ from tenants.access import ACCESS_CHANNEL
 from tenants.authentication import Visitor, is_still_valid
 from tenants.context import run_in_public, run_in_tenant
 
+from . import metrics
 from .closing import CLOSE_CHANNEL
 from .core import messages
 from .core.errors import NotYours, Restarting, SignIn, SyncError
@@ -78,7 +79,9 @@ class Hub:
             self._start()
             room = self.rooms[socket.tenant_id] = Room(socket.tenant_id)
             self._relay.follow(room.tenant_id)
+            metrics.HOUSEHOLDS.inc()
         room.sockets.add(socket)
+        metrics.SOCKETS.inc()
         return room
 
     def leave(self, socket: Conversation) -> None:
@@ -87,8 +90,10 @@ class Hub:
         if room is None or socket not in room.sockets:
             return
         room.sockets.discard(socket)
+        metrics.SOCKETS.dec()
         is_last = not room.sockets
         if is_last:
+            metrics.HOUSEHOLDS.dec()
             del self.rooms[socket.tenant_id]
             self._unfollow(room.tenant_id)
         words = socket.last_words()
@@ -207,6 +212,7 @@ class Hub:
                 await self._keep_books()
             except Exception:
                 log.exception("a heartbeat failed")
+            metrics.note_beat(self.rooms.values(), is_listening=self.listener.is_up)
             self._relay.subscribe_again()
 
     async def _keep_books(self) -> None:

@@ -34,6 +34,7 @@ from django_tenants.postgresql_backend.base import DatabaseWrapper
 
 from syncapp.core.errors import NotYours, SyncError
 from tenants.faults import DATABASE_ERRORS, Fault, fault_of, telling_faults, told
+from tenants.metrics import EXECUTOR_WAIT
 from tenants.names import PUBLIC_SCHEMA, TEMPLATE_SCHEMA, checked_schema_name, schema_name
 from tenants.reach import connect_or_fail_fast, replace_dead_connections, revive
 from tenants.turns import turns_of
@@ -269,7 +270,8 @@ async def _on_a_worker(
     """Await `job` on a thread; `when_done` runs in the loop once the thread is really done."""
     loop = asyncio.get_running_loop()
     try:
-        future = _workers.submit(contextvars.copy_context().run, _as_a_guest, job)
+        context = contextvars.copy_context()
+        future = _workers.submit(context.run, _as_a_guest, job, time.monotonic())
     except BaseException:
         if when_done is not None:
             when_done()
@@ -286,7 +288,8 @@ async def _on_a_worker(
     return await answer
 
 
-def _as_a_guest(job: Callable[[], Result]) -> Result:
+def _as_a_guest(job: Callable[[], Result], asked_s: float) -> Result:
+    EXECUTOR_WAIT.observe(time.monotonic() - asked_s)
     close_old_connections()
     try:
         return job()

@@ -68,6 +68,23 @@ def told(error: BaseException) -> SyncError | None:
     return None
 
 
+def without_values(error: BaseException) -> str:
+    """What an error says, without the row that a database error quotes.
+
+    Only the connection's own troubles keep their words: there is no row in those.
+    """
+    name = type(error).__name__
+    if not isinstance(error, DATABASE_ERRORS) or fault_of(error) is Fault.AWAY:
+        return f"{name}: {error}".rstrip(": ")
+    for link in _chain(error):
+        state = getattr(link, "sqlstate", None)
+        if state:
+            found = getattr(link, "diag", None)
+            about = [getattr(found, each, None) for each in ("table_name", "constraint_name")]
+            return " ".join([f"{name}: SQLSTATE {state}", *(each for each in about if each)])
+    return name
+
+
 @contextmanager
 def telling_faults() -> Iterator[None]:
     """Raise Busy or DatabaseAway in place of a database error that is not our mistake."""

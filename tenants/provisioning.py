@@ -23,7 +23,7 @@ from syncapp import repository
 from syncapp.core.errors import CreationLimit, EmailUnverified, NotYours
 from tenants import migrating, template
 from tenants.access import announce
-from tenants.faults import fault_of, telling_faults
+from tenants.faults import fault_of, telling_faults, without_values
 from tenants.models import Membership, Tenant, User
 from tenants.names import checked_schema_name, schema_name
 
@@ -81,7 +81,7 @@ def migrate_household(tenant: Tenant) -> list[str]:
     except Exception as error:
         if fault_of(error) is None:  # a bad moment of the database is no trouble of the household
             log.exception("migrating %s failed", tenant.schema_name)
-            _note(tenant, Tenant.Status.MAINTENANCE, trouble=f"{type(error).__name__}: {error}")
+            _note(tenant, Tenant.Status.MAINTENANCE, trouble=without_values(error))
         raise
     return applied
 
@@ -89,6 +89,12 @@ def migrate_household(tenant: Tenant) -> list[str]:
 def needs_migration(tenant: Tenant) -> bool:
     """Whether the household's schema is behind the code; asks no database."""
     return tenant.schema_version != migrating.migrations_version()
+
+
+def migrations_behind(status: str) -> int:
+    """How many households of this status have tables that are older than the code."""
+    behind = Tenant.objects.exclude(schema_version=migrating.migrations_version())
+    return behind.filter(status=status).count()
 
 
 def delete_household(tenant_id: UUID) -> None:

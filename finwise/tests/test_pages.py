@@ -1,4 +1,4 @@
-"""The pages that need no front end: sign in, sign out, a sign of life."""
+"""The pages that need no front end: sign in, sign out."""
 
 import re
 
@@ -57,7 +57,3 @@ def test_signing_out_needs_a_post(client: Client, anna: User) -> None:
     assert SESSION_KEY in client.session
     assert client.post("/accounts/logout/").status_code == 302
     assert SESSION_KEY not in client.session
-
-
-def test_the_process_says_that_it_lives(client: Client) -> None:
-    assert client.get("/health/live").text == "ok\n"

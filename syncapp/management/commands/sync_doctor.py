@@ -12,6 +12,7 @@ from syncapp.doctor import Finding, look, mend
 from syncapp.doctor.findings import found
 from syncapp.registry import tables
 from tenants.context import call_in_tenant
+from tenants.faults import without_values
 from tenants.management.operating import (
     Answer,
     OperatorCommand,
@@ -93,7 +94,7 @@ def _visit(tenant: Tenant, wants_repair: bool) -> Case:
     except (SyncError, CannotComplete) as error:
         case.failed = str(error)
     except Exception as error:  # a household that cannot be looked at must not hide the others
-        case.failed = f"{type(error).__name__}: {error}"
+        case.failed = without_values(error)
     return case
 
 

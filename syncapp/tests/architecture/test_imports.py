@@ -38,7 +38,13 @@ ARROWS = {
 }
 # The shell, for operators: lists households and asks for people by name.
 SHELL = ("syncapp.management", "syncapp.admin", "syncapp.views")
-SHELL_DOORS = ["tenants.models", "tenants.management", "tenants.memberships", "tenants.shape"]
+SHELL_DOORS = [
+    "tenants.faults",
+    "tenants.management",
+    "tenants.memberships",
+    "tenants.models",
+    "tenants.shape",
+]
 
 # A pure core computes; it does not look at a clock, a socket, a file or a die.
 PURE_STANDARD_LIBRARY = {
