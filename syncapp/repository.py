@@ -268,7 +268,7 @@ def seed(connection: Any, schema: str, owner_id: Any) -> None:
 
 def lock_head(connection: Any, schema: str) -> None:
     """Take the lock that every push and every change of the members takes first."""
-    psycopg.Cursor(connection.connection).execute(_statement(schema, "lock_head"))
+    psycopg.Cursor(connection.connection).execute(statement(schema, "lock_head"))
 
 
 def set_member(connection: Any, schema: str, user_id: Any, role: str) -> None:
