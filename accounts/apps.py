@@ -6,4 +6,4 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
-        from . import entities  # noqa: F401  tells the registry what travels
+        from . import entities, finwise04  # noqa: F401  tell the registries what travels, and how

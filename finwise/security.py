@@ -17,15 +17,6 @@ RULES = (
 )
 POLICY = "; ".join(RULES)
 
-# What FinWise never asks a browser for, nobody who sneaks in shall get. And no other site may
-# load its answers into a page of its own.
-ALWAYS = {
-    "Permissions-Policy": (
-        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
-    ),
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
 
 def policy_for_app(host: str) -> str:
     """The policy for the app's shell, which opens a socket and has a service worker.
@@ -63,6 +54,4 @@ def ContentSecurityPolicy(get_response: Callable) -> Callable:
 
 def with_policy(response: HttpResponse) -> HttpResponse:
     response.headers.setdefault("Content-Security-Policy", POLICY)
-    for name, value in ALWAYS.items():
-        response.headers.setdefault(name, value)
     return response

@@ -35,15 +35,7 @@ IS_PRODUCTION = FINWISE_ENV == "production"
 DEBUG = env.bool("FINWISE_DEBUG", False)
 SECRET_KEY = env.str("FINWISE_SECRET_KEY", "")
 ALLOWED_HOSTS: list[str] = env.list("FINWISE_HOSTS", default=[])
-# Pages of these origins may post forms and open sockets too, besides the site's own.
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
-refuse_unsafe(
-    FINWISE_ENV,
-    debug=DEBUG,
-    secret_key=SECRET_KEY,
-    hosts=ALLOWED_HOSTS,
-    origins=CSRF_TRUSTED_ORIGINS,
-)
+refuse_unsafe(FINWISE_ENV, debug=DEBUG, secret_key=SECRET_KEY, hosts=ALLOWED_HOSTS)
 if not IS_PRODUCTION:
     SECRET_KEY = SECRET_KEY or local_secret_key(STATE_DIR)
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1", "localhost", "[::1]"]
@@ -137,6 +129,10 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "account_login"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "tenants.hashers.ImportedBcrypt",  # until the first sign-in
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -177,18 +173,16 @@ CSRF_COOKIE_SAMESITE = "Lax"
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+# Pages of these origins may post forms and open sockets too, besides the site's own.
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
 # Whether X-Forwarded-* can be believed: a proxy of the operator's sets them, and nobody else can.
 IS_BEHIND_PROXY = env.bool("FINWISE_BEHIND_PROXY", False)
 # Whose address counts for limits: the last one in X-Forwarded-For, and never what a visitor
 # wrote there; without a proxy, the other end of the connection.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if IS_BEHIND_PROXY else 0
 if IS_PRODUCTION:
-    # The prefix makes browsers refuse a cookie that a neighbouring site tries to set.
-    SESSION_COOKIE_NAME = "__Host-session"
-    CSRF_COOKIE_NAME = "__Host-csrf"
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-    LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = env.bool("FINWISE_REDIRECT_TO_TLS", True)
     SECURE_REDIRECT_EXEMPT = ["^health/"]  # asked from inside, where there is no TLS
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
@@ -196,6 +190,17 @@ if IS_PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     if IS_BEHIND_PROXY:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- FinWise 0.4 ---------------------------------------------------------------------------
+
+# Whether the FinWise 0.4 app may sign in and sync here; see docs/finwise04.md.
+FINWISE04_ENABLED = env.bool("FINWISE04_ENABLED", False)
+# Pages of these origins may be that app too, such as a development server's.
+FINWISE04_ORIGINS: list[str] = env.list("FINWISE04_ORIGINS", default=[])
+# Tells browsers apart, longer than a session lasts; the app's first request brings it about.
+FINWISE04_BROWSER_COOKIE = "finwise04_browser"
+# The folder of a built app that is to be served here. Empty: none.
+FINWISE04_APP_DIR = env.str("FINWISE04_APP_DIR", "")
 
 # --- Languages, files, log ----------------------------------------------------------------
 

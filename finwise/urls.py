@@ -1,8 +1,11 @@
+from pathlib import Path
+
 from allauth.account.decorators import secure_admin_login
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from finwise import health
+from finwise import finwise04, health
 from finwise.webapp import views as webapp
 
 # The admin's own way in would know neither second factors nor limits.
@@ -17,4 +20,8 @@ urlpatterns = [
     path("health/live", health.alive, name="alive"),
     path("health/ready", health.ready, name="ready"),
     path("admin/", admin.site.urls),
+    path("", include("tenants.finwise04")),  # unknown addresses unless FINWISE04_ENABLED
 ]
+if settings.FINWISE04_ENABLED and settings.FINWISE04_APP_DIR:
+    first, rest = finwise04.App(Path(settings.FINWISE04_APP_DIR)).urlpatterns()
+    urlpatterns = [*first, *urlpatterns, *rest]

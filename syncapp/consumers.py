@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -103,12 +103,13 @@ class SyncConsumer:
         tenant_id: UUID = self._scope["url_route"]["kwargs"]["tenant_id"]
         return Conversation(self, tenant_id, visitor)
 
-    async def _visitor(self) -> Visitor | Refusal | SyncError:
-        claim = claim_of(self._scope)
+    async def _visitor(self, also: Sequence[str] = ()) -> Visitor | Refusal | SyncError:
+        """also: origins whose pages may open this socket, besides ours."""
+        claim = claim_of(self._scope, also)
         if isinstance(claim, Refusal):
             return claim  # without a worker or the database
         try:
-            return await run_in_public(visitor_of, self._scope)
+            return await run_in_public(visitor_of, self._scope, also)
         except SyncError as error:
             return error
         except Exception:
@@ -197,3 +198,8 @@ class TokenBucket:
             return False
         self._left -= 1
         return True
+
+    async def wait(self) -> None:
+        """Take one, as soon as there is one."""
+        while not self.take():  # noqa: ASYNC110  nobody tells when it is filled again
+            await asyncio.sleep((1 - self._left) / self._per_second)

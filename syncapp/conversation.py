@@ -290,6 +290,9 @@ class Conversation:
             self.spawn(self.socket.send(request))
         return self.is_greeted
 
+    def look_again(self) -> None:
+        """Rights have changed, while this socket waits for one; it never does."""
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let something run beside the conversation; it ends with it."""
         task = asyncio.ensure_future(work)

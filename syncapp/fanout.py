@@ -69,6 +69,7 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()  # outlive the last room
         self._watchers: dict[UUID, set[Callable[[], None]]] = defaultdict(set)
+        self._waiting: set[Conversation] = set()  # for a right that they do not have yet
         self._is_ending = False
 
     # --- sockets
@@ -115,6 +116,17 @@ class Hub:
             log.exception("noting that a device left failed")
         self.stir(room.tenant_id)
 
+    def wait(self, socket: Conversation) -> None:
+        """Let the socket `look_again` when its person's rights change, and at each beat."""
+        self._start()
+        self._waiting.add(socket)
+
+    def stop_waiting(self, socket: Conversation) -> None:
+        """Does nothing if it does not wait."""
+        if socket in self._waiting:
+            self._waiting.discard(socket)
+            self._stop_if_idle()
+
     # --- people who look on
 
     def watch(self, tenant_id: UUID, wake: Callable[[], None]) -> None:
@@ -141,8 +153,7 @@ class Hub:
     def _unfollow(self, tenant_id: UUID) -> None:
         if tenant_id not in self.rooms and tenant_id not in self._watchers:
             self._relay.unfollow(tenant_id)
-        if not self.rooms and not self._watchers:
-            self._stop()
+        self._stop_if_idle()
 
     def places(self, tenant_id: UUID) -> dict[str, Cursor]:
         """What the devices that are connected to this process have confirmed to have stored."""
@@ -285,6 +296,9 @@ class Hub:
                 log.info("checking access failed: %s", error.code)
             except Exception:
                 log.exception("checking access failed")
+        for socket in tuple(self._waiting):
+            if user_id in (None, socket.visitor.user_id):
+                socket.look_again()
         if user_id is not None:  # the beat has just refreshed
             for room in places:
                 await self._refresh(room)
@@ -292,13 +306,15 @@ class Hub:
     # --- life
 
     def _start(self) -> None:
-        if self.rooms or self._watchers:
+        if self.rooms or self._watchers or self._waiting:
             return
         self._relay.start()
         self._spawn(self.listener.run())
         self._spawn(self._beat())
 
-    def _stop(self) -> None:
+    def _stop_if_idle(self) -> None:
+        if self.rooms or self._watchers or self._waiting:
+            return
         # The relay stays: without rooms it follows nobody.
         for task in self._tasks:
             task.cancel()
@@ -313,6 +329,7 @@ class Hub:
         """Each socket hears why, has its batch in hand finished, and is closed with 1012."""
         self._is_ending = True
         sockets = [socket for room in self.rooms.values() for socket in room.sockets]
+        sockets += self._waiting
         status = messages.Status(state="shutting_down")
         endings = [each.end_soon(Restarting("The server restarts."), status) for each in sockets]
         if endings:

@@ -4,5 +4,10 @@ decided by the membership in the database."""
 from django.urls import path
 
 from .consumers import SyncConsumer
+from .finwise04.consumer import AppConsumer
 
-websocket_urlpatterns = [path("ws/sync/<uuid:tenant_id>/", SyncConsumer.as_asgi())]
+websocket_urlpatterns = [
+    path("ws/sync/<uuid:tenant_id>/", SyncConsumer.as_asgi()),
+    # FinWise 0.4 apps; refused unless FINWISE04_ENABLED.
+    path("ws_finwise/ws/<uuid:tenant_id>", AppConsumer.as_asgi()),
+]

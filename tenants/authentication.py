@@ -6,7 +6,7 @@ that ask the database are blocking: coroutines call them through `context.run_in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -81,9 +81,12 @@ class Standing(NamedTuple):
     status: str  # of the household: Tenant.Status
 
 
-def visitor_of(scope: Scope) -> Visitor | Refusal:
-    """Return who opened this socket, or why nobody may. Blocking."""
-    claim = claim_of(scope)
+def visitor_of(scope: Scope, also: Sequence[str] = ()) -> Visitor | Refusal:
+    """Return who opened this socket, or why nobody may. Blocking.
+
+    also: origins whose pages may open this socket, besides ours.
+    """
+    claim = claim_of(scope, also)
     if isinstance(claim, Refusal):
         return claim
     if claim.token is not None:
@@ -127,8 +130,11 @@ def role_of(user_id: UUID, tenant_id: UUID) -> str | None:
     return standing.role if standing else None
 
 
-def claim_of(scope: Scope) -> Claim | Refusal:
-    """Return what the headers of a handshake claim, or why it is refused. Asks no database."""
+def claim_of(scope: Scope, also: Sequence[str] = ()) -> Claim | Refusal:
+    """Return what the headers of a handshake claim, or why it is refused. Asks no database.
+
+    also: origins whose pages may open this socket, besides ours.
+    """
     headers = _headers(scope)
     if any(len(headers.get(name, ())) > 1 for name in ("origin", "host", "authorization")):
         return Refusal(Reason.DOUBLE_HEADER)
@@ -137,7 +143,7 @@ def claim_of(scope: Scope) -> Claim | Refusal:
         return Refusal(Reason.SECRET_IN_URL)
     (origin,) = headers.get("origin", [None])
     if origin is not None and not is_ours(
-        origin, settings.CSRF_TRUSTED_ORIGINS, own_origin(scope, headers)
+        origin, (*settings.CSRF_TRUSTED_ORIGINS, *also), own_origin(scope, headers)
     ):
         return Refusal(Reason.FOREIGN_ORIGIN)
     scheme, _, token = headers.get("authorization", [""])[0].partition(" ")

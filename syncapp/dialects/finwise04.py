@@ -383,8 +383,8 @@ def _to_ours(kind: Kind, spec: Field, value: Any) -> Any:
         return None if spec.is_nullable else spec.default
     if spec.kind == "decimal" and isinstance(value, int | Decimal) and not isinstance(value, bool):
         return _amount(Decimal(value))
-    if spec.kind == "int" and isinstance(value, Decimal) and value == int(value):
-        return int(value)
+    if spec.kind == "int" and isinstance(value, Decimal) and abs(value.adjusted()) < 32:
+        return int(value) if value == int(value) else value
     if spec.kind == "choice" and isinstance(value, str):
         ours = {theirs: ours for ours, theirs in kind.codes.get(spec.name, {}).items()}
         return ours.get(value, value)
@@ -417,19 +417,21 @@ class Translation:
     _base: Version | None = None
 
     def note(self, entry: Entry, shown: Shown, result: Result | None) -> None:
-        """Remember what the app holds by itself after this entry, and under which stamps."""
-        stamp = ""
-        if self.change is not None:
-            stamp = (result.stamp if result is not None else "") or self.change.stamp
+        """Remember what the app holds by itself after this entry, and under which stamps.
+
+        result: what became of the change, or None if nothing of it was taken.
+        """
+        stamp, written = NO_STAMP, {}
+        if self.change is not None and result is not None:
+            stamp = result.stamp or self.change.stamp
+            written = written_by(self.change.kind, self.change.fields)
             shown.last_stamp = max(shown.last_stamp, stamp)
         if entry.kind == "delete":
             return
         edited = entry.timestamp if entry.edited is None else entry.edited
-        stamps = dict(self._base.stamps) if self._base is not None else {}
-        if self.change is not None:
-            stamps |= dict.fromkeys(written_by(self.change.kind, self.change.fields), stamp)
         held = dict(self._base.held) if self._base is not None else {}
-        shown.hear(edited, held | self._read.held, stamps)
+        stamps = dict(self._base.stamps) if self._base is not None else {}
+        shown.hear(edited, held | self._read.held, stamps | dict.fromkeys(written, stamp))
 
 
 def entry_to_change(
@@ -463,7 +465,8 @@ def entry_to_change(
     written, problems = _what_was_written(read, base, current)
     is_bare = current is not None and not entity.fields.keys() <= current.stamps.keys()
     if entry.kind == "create" or current is None or is_bare:
-        if entry.kind == "update" and current is None and stamp <= horizon and base is not None:
+        was_here = base is not None and bool(base.stamps.get(EXISTS))
+        if entry.kind == "update" and current is None and was_here and stamp <= horizon:
             return Translation(None, is_gone=True, _read=read, _base=base)
         change_kind, written, problems = "create", dict(read.values), list(read.problems.values())
     else:

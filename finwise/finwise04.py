@@ -1,0 +1,81 @@
+"""Serving a built FinWise 0.4 app from our origin, so that it carries our session.
+
+The files are the operator's (FINWISE04_APP_DIR). They lie where the app was built for: a build
+for `/` takes the place of our own app.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import re_path
+from django.urls.resolvers import URLPattern
+from django.views.decorators.http import require_safe
+
+# Vite writes the base it built for before `assets/`.
+_BASE = re.compile(r"""(?:src|href)=["'](/(?:[\w.-]+/)*)assets/""")
+# Built by other people, from parts that write styles into pages.
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+# A program that asks for what is not there must not get a page.
+_NO_PAGES = r"(?!(?:api|static|health|admin)/)"
+
+
+class App:
+    """One built app: a folder with an index.html."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ImproperlyConfigured if the folder holds no app."""
+        self.folder = folder.resolve()
+        try:
+            index = (self.folder / "index.html").read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            raise ImproperlyConfigured(
+                f"FINWISE04_APP_DIR names {folder}, and there is no index.html to be read."
+            ) from error
+        found = _BASE.search(index)
+        self.base = found[1] if found else "/"
+
+    def urlpatterns(self) -> tuple[list[URLPattern], list[URLPattern]]:
+        """Addresses that come before our own, and those that come after."""
+        view = require_safe(self.answer)
+        base = re.escape(self.base[1:])
+        first = [re_path(rf"^{base}$", view)]
+        rest = [re_path(rf"^{base}{_NO_PAGES if not base else ''}(?P<name>.+)$", view)]
+        return first, rest
+
+    def answer(self, request: HttpRequest, name: str = "") -> HttpResponse:
+        """A file of the app; its page for whatever is none, because it has pages of its own."""
+        path = self._file(name)
+        if path is None:
+            if "." in name.rpartition("/")[2]:
+                raise Http404
+            path = self.folder / "index.html"
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        response = HttpResponse(path.read_bytes(), content_type=kind)
+        response["Content-Security-Policy"] = POLICY
+        is_hashed = name.startswith("assets/")
+        response["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if is_hashed else "no-cache"
+        )
+        return response
+
+    def _file(self, name: str) -> Path | None:
+        if not name or "\x00" in name:
+            return None
+        path = (self.folder / name).resolve()
+        return path if path.is_relative_to(self.folder) and path.is_file() else None
