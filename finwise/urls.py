@@ -19,6 +19,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("health/live", health.alive, name="alive"),
     path("health/ready", health.ready, name="ready"),
+    path("sync/", include("syncapp.urls")),
     path("admin/", admin.site.urls),
     path("", include("tenants.finwise04")),  # unknown addresses unless FINWISE04_ENABLED
 ]

@@ -143,6 +143,7 @@ class Conversation:
         self._connected_at = time.monotonic()
         self._told_head = greeting.head.seq
         self.room.heard(greeting.head.seq)
+        fanout.hub().stir(self.tenant_id)
 
     async def _find_household(self, hello: messages.Hello) -> bool:
         """Make sure there is a household that is theirs; True if this hello brought it."""

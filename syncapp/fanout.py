@@ -184,6 +184,8 @@ class Hub:
             self._heard(_tenant_of(schema), int(head))
         elif channel == ACCESS_CHANNEL:
             self._spawn(self.check_access(UUID(payload)))
+            for tenant_id in tuple(self._watchers):
+                self.stir(tenant_id)  # may who looks on still look?
         elif channel == SYNC_CHANNEL:
             schema, request_id, by = payload.split(" ", 2)
             room = self.rooms.get(_tenant_of(schema))

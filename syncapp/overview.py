@@ -27,8 +27,6 @@ HOURS = 24
 LAG_MAX_TRANSACTIONS = 500  # looked at for each device; beyond it is "at least"
 CONFLICTS_WITHIN_MS = 7 * 24 * HOUR_MS
 RECENT = 20  # conflicts, and refusals
-# A clock that is further off than this is worth a word. Nothing is refused because of it.
-CLOCK_WORTH_A_WORD_MS = 60_000
 
 
 class DeviceState(msgspec.Struct, rename="camel", kw_only=True):

@@ -39,6 +39,7 @@ ARROWS = {
 # The shell, for operators: lists households and asks for people by name.
 SHELL = ("syncapp.management", "syncapp.admin", "syncapp.views")
 SHELL_DOORS = [
+    "tenants.audit",
     "tenants.faults",
     "tenants.management",
     "tenants.memberships",

@@ -1,0 +1,1 @@
+"""Pages for people who look after households: how each is, and Sync now."""

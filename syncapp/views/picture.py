@@ -1,0 +1,107 @@
+"""From an overview to what the templates show: words, in the language of whoever looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenants.models import User
+
+from ..core.messages import PROTOCOL
+from ..light import Light
+from ..overview import Asked, DeviceState, Overview, Trouble
+from . import wording
+from .charts import charts_of
+
+
+def people_of(overview: Overview) -> dict[str, str]:
+    """The names of the people behind the devices, by their UUID as text. Asks the database."""
+    wanted = {each.user_id for each in overview.devices}
+    found = User.objects.filter(pk__in=wanted).only("pk", "email", "display_name")
+    return {str(each.pk): str(each) for each in found}
+
+
+def picture_of(overview: Overview, people: Mapping[str, str], *, for_staff: bool) -> dict[str, Any]:
+    """What `sync/_live.html` shows of a household."""
+    return {
+        "overview": overview,
+        "light": overview.light.value,
+        "light_name": wording.LIGHTS[overview.light],
+        "sentence": wording.about_household(overview),
+        "size": wording.size(overview.size_bytes),
+        "last_change": wording.moment(overview.last_change_ms, overview.at_ms)
+        if overview.last_change_ms is not None
+        else None,
+        "devices": [_device(each, overview.at_ms, people, for_staff) for each in overview.devices],
+        "asked": _asked(overview.asked, overview) if overview.asked else None,
+        "conflicts": [_trouble(each, overview) for each in overview.conflicts],
+        "refusals": [_trouble(each, overview) for each in overview.refusals],
+        "charts": charts_of(overview.hours),
+        "clock": wording.moment(overview.at_ms, overview.at_ms),
+    }
+
+
+def _device(
+    device: DeviceState, now_ms: int, people: Mapping[str, str], for_staff: bool
+) -> dict[str, Any]:
+    advice = wording.ADVICE.get(device.reason, "") if device.light is Light.AMBER else ""
+    return {
+        "id": device.id,
+        "name": device.name or device.id[:8],
+        "person": people.get(device.user_id, ""),
+        "app": device.app,
+        "protocol": device.protocol,
+        "is_translated": device.protocol != PROTOCOL,
+        "is_online": device.is_online,
+        "last_seen": wording.moment(device.last_seen_ms, now_ms) if device.last_seen_ms else "–",
+        "light": device.light.value,
+        "light_name": wording.LIGHTS[device.light],
+        "sentence": wording.about_device(device, now_ms),
+        "advice": advice if for_staff else "",
+        "lag": wording.number(device.lag_changes) + ("+" if device.is_lag_at_least else ""),
+        "lag_age": wording.span(device.lag_ms) if device.is_behind else "",
+        "pending": wording.number(device.pending),
+        "pending_age": wording.span(device.pending_age_ms) if device.pending else "",
+        "refused": device.refused,
+        "conflicts": device.conflicts,
+        "parked": device.parked,
+        "clock": wording.clock_of(device),
+        "is_revoked": device.is_revoked,
+    }
+
+
+def _asked(asked: Asked, overview: Overview) -> dict[str, Any]:
+    now_ms = overview.at_ms
+    answers = [
+        {
+            "device": overview.device_name(each.device_id) or each.device_id[:8],
+            "outcome": wording.OUTCOMES.get(each.outcome, each.outcome),
+            "light": {"done": "green", "": "busy"}.get(each.outcome, "amber"),
+            "took": wording.latency_of(each.at_ms - asked.at_ms) if each.at_ms else "",
+            "sent": wording.number(each.sent),
+            "received": wording.number(each.received),
+            "at_ms": each.at_ms,
+        }
+        for each in asked.answers
+    ]
+    # The newest answers on top, those that are waited for before them.
+    answers.sort(key=lambda each: (each["at_ms"] != 0, -each["at_ms"], each["device"]))
+    return {
+        "by": asked.by,
+        "when": wording.moment(asked.at_ms, now_ms),
+        "sentence": wording.about_request(asked, overview),
+        "answers": answers,
+        "is_over": not asked.waiting,
+    }
+
+
+def _trouble(trouble: Trouble, overview: Overview) -> dict[str, Any]:
+    return {
+        "when": wording.moment(trouble.at_ms, overview.at_ms),
+        "entity": wording.entity_name(trouble.entity),
+        "field": trouble.field,
+        "row_id": trouble.row_id,
+        "code": trouble.code,
+        "device": overview.device_name(trouble.device_id) or "–",
+        "by_device": overview.device_name(trouble.by_device_id) or "–",
+    }

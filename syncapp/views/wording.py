@@ -1,0 +1,212 @@
+"""What a light, a reason, a time is called. Whole sentences, so that they can be translated."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..light import Light, Reason
+from ..overview import Asked, DeviceState, Overview
+
+LIGHTS = {
+    Light.GREEN: gettext_lazy("in step"),
+    Light.BUSY: gettext_lazy("at work"),
+    Light.AMBER: gettext_lazy("needs a look"),
+    Light.GREY: gettext_lazy("not known"),
+}
+
+SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
+# A clock that is further off is worth a word. Nothing is refused because of it.
+CLOCK_WORTH_A_WORD_MS = 60_000
+
+
+def span(ms: int) -> str:
+    """A length of time, to the greatest unit: 12 s, 5 min, 3 h, 9 days."""
+    ms = max(ms, 0)
+    if ms < MINUTE_MS:
+        return _("%(n)s s") % {"n": ms // SECOND_MS}
+    if ms < HOUR_MS:
+        return _("%(n)s min") % {"n": ms // MINUTE_MS}
+    if ms < 2 * DAY_MS:
+        return _("%(n)s h") % {"n": ms // HOUR_MS}
+    return _("%(n)s days") % {"n": ms // DAY_MS}
+
+
+def moment(at_ms: int, now_ms: int) -> str:
+    """A time as one says it: 14:02, yesterday 14:02, 3 March 2026."""
+    at = timezone.localtime(datetime.fromtimestamp(at_ms / 1000, UTC))
+    today = timezone.localtime(datetime.fromtimestamp(now_ms / 1000, UTC)).date()
+    clock = date_format(at, "H:i")
+    if at.date() == today:
+        return clock
+    if at.date() == today - timedelta(days=1):
+        return _("yesterday %(clock)s") % {"clock": clock}
+    return date_format(at, "DATE_FORMAT")
+
+
+def number(count: int) -> str:
+    return number_format(count, force_grouping=True)
+
+
+def size(count: int) -> str:
+    """Bytes, as people read them."""
+    for unit, bytes_each in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)):
+        if count >= bytes_each:
+            return f"{number_format(count / bytes_each, 1)} {unit}"
+    return f"{count} B"
+
+
+def latency(ms: int | None) -> str:
+    """The upper end of a bucket."""
+    if ms is None:
+        return "–"
+    if ms < 1000:
+        return f"≤ {ms} ms"
+    return f"≤ {number_format(ms / 1000, 0 if ms % 1000 == 0 else 1)} s"
+
+
+def latency_of(ms: int) -> str:
+    """How long one answer took."""
+    if ms < SECOND_MS:
+        return f"{max(ms, 0)} ms"
+    return _("%(n)s s") % {"n": number_format(ms / SECOND_MS, 1)}
+
+
+def about_device(device: DeviceState, now_ms: int) -> str:
+    """One sentence: how this device is, and why its light is what it is."""
+    facts = {
+        "count": number(device.pending),
+        "age": span(device.pending_age_ms),
+        "lag": number(device.lag_changes) + ("+" if device.is_lag_at_least else ""),
+        "lag_age": span(device.lag_ms),
+        "since": moment(device.last_seen_ms, now_ms),
+        "refused": number(device.refused),
+        "parked": number(device.parked),
+    }
+    return _SENTENCES[device.reason] % facts
+
+
+_SENTENCES = {
+    Reason.IN_STEP: gettext_lazy("All sent and all read."),
+    Reason.SENDING: gettext_lazy("Sending; waiting on it: %(count)s."),
+    Reason.RECEIVING: gettext_lazy("Receiving; still to come: %(lag)s."),
+    Reason.STARTING_OVER: gettext_lazy("Reading everything anew."),
+    Reason.HEALING: gettext_lazy("Bringing back what the server has lost."),
+    Reason.UNHEARD: gettext_lazy("Connected, and has not yet said how it is."),
+    Reason.STUCK: gettext_lazy("Waiting on it for %(age)s without progress: %(count)s."),
+    Reason.VIEWER: gettext_lazy(
+        "Its person may only look, so what waits on it cannot be sent: %(count)s."
+    ),
+    Reason.NO_MEMBER: gettext_lazy(
+        "Its person is no member any more, so what waits on it cannot be sent: %(count)s."
+    ),
+    Reason.REFUSED: gettext_lazy("Refused, and waiting for its person to decide: %(refused)s."),
+    Reason.PARKED: gettext_lazy("Waiting for a newer server: %(parked)s."),
+    Reason.BEHIND: gettext_lazy("Connected, but behind for %(lag_age)s; still to come: %(lag)s."),
+    Reason.AWAY_WITH_WORK: gettext_lazy("Away since %(since)s; waiting on it: %(count)s."),
+    Reason.SILENT: gettext_lazy("Silent since %(since)s; nothing was waiting on it then."),
+    Reason.INACTIVE: gettext_lazy("Silent for more than 90 days; nobody waits for it."),
+    Reason.REVOKED: gettext_lazy("Revoked."),
+}
+
+ADVICE = {
+    Reason.STUCK: gettext_lazy("Try Sync now. If nothing moves, let it start over."),
+    Reason.VIEWER: gettext_lazy("Let its person edit again, and what waits is sent."),
+    Reason.NO_MEMBER: gettext_lazy("Make its person a member again, and what waits is sent."),
+    Reason.REFUSED: gettext_lazy(
+        "The list of refusals names field and reason. Mend the row here, or let its person decide."
+    ),
+    Reason.PARKED: gettext_lazy("The app on it is newer than this server. Update the server."),
+    Reason.BEHIND: gettext_lazy("Try Sync now. If nothing moves, let it start over."),
+    Reason.AWAY_WITH_WORK: gettext_lazy("It sends as soon as it is opened with a network."),
+}
+
+
+def clock_of(device: DeviceState) -> str:
+    """A word about a clock that is off; "" for one that is not."""
+    offset = device.clock_offset_ms
+    if abs(offset) < CLOCK_WORTH_A_WORD_MS:
+        return ""
+    how = {"span": span(abs(offset))}
+    if offset > 0:
+        return _("clock %(span)s fast; corrected") % how
+    return _("clock %(span)s slow; corrected") % how
+
+
+def about_household(overview: Overview) -> str:
+    """One sentence: what is known of the household, and what is not."""
+    active = [
+        each for each in overview.devices if each.reason not in (Reason.REVOKED, Reason.INACTIVE)
+    ]
+    count = {light: sum(each.light is light for each in active) for light in Light}
+    if not active:
+        return _("No device has connected yet.")
+    if overview.light is Light.GREEN:
+        return _("Every device has confirmed the newest state: %(count)s of %(count)s.") % {
+            "count": number(len(active))
+        }
+    parts = [
+        _(words) % {"count": number(count[light])}
+        for light, words in _COUNTED.items()
+        if count[light]
+    ]
+    return ", ".join(parts) + "."
+
+
+_COUNTED = {
+    Light.AMBER: gettext_lazy("%(count)s in need of a look"),
+    Light.BUSY: gettext_lazy("%(count)s at work"),
+    Light.GREEN: gettext_lazy("%(count)s in step"),
+    Light.GREY: gettext_lazy("%(count)s silent"),
+}
+
+
+def about_request(asked: Asked, overview: Overview) -> str:
+    """How far a sync request has come: 3 of 4 done, 1 offline since yesterday."""
+    answered = {each.device_id: each for each in asked.answers}
+    away = [
+        each
+        for each in overview.devices
+        if each.id not in answered
+        and each.light is not Light.GREEN
+        and each.reason not in (Reason.REVOKED, Reason.INACTIVE)
+    ]
+    parts = [
+        _("%(done)s of %(all)s done")
+        % {"done": number(asked.done), "all": number(len(asked.answers) + len(away))}
+    ]
+    failed = sum(each.outcome in ("failed", "pending") for each in asked.answers)
+    if failed:
+        parts.append(_("%(count)s could not finish") % {"count": number(failed)})
+    if asked.waiting:
+        parts.append(_("%(count)s not answered yet") % {"count": number(asked.waiting)})
+    if away:
+        newest = max(each.last_seen_ms for each in away)
+        parts.append(
+            _("%(count)s offline since %(since)s")
+            % {"count": number(len(away)), "since": moment(newest, overview.at_ms)}
+        )
+    return ", ".join(parts)
+
+
+OUTCOMES = {
+    "done": gettext_lazy("done"),
+    "pending": gettext_lazy("not everything could be sent"),
+    "failed": gettext_lazy("failed"),
+    "": gettext_lazy("not answered yet"),
+}
+
+
+def entity_name(entity: str) -> str:
+    """As people call it; a kind that is not known here by its name on the wire."""
+    return str(_ENTITIES.get(entity, entity))
+
+
+_ENTITIES = {
+    "account": gettext_lazy("account"),
+    "account_group": gettext_lazy("account group"),
+}
