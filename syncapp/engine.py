@@ -310,7 +310,8 @@ class _Work:
         if decision.is_changed:
             self.rows[key] = decision.row
             self.changed.add(key)
-        self.overruled.extend((*key, each) for each in decision.overruled)
+        if decision.overruled:
+            self.overruled.extend((*key, each) for each in decision.overruled)
 
     def finish(self, fates: Sequence[StoredFate] = ()) -> int | None:
         """Write everything; returns the seq if one was taken."""
@@ -400,13 +401,14 @@ def apply_push(
     work.load((each.entity, each.id) for each in fresh)
     results: list[Result] = []
     fates: list[StoredFate] = []
+    own_nodes = device.nodes
     for change in push.changes:
         key = str(change.number)
         stored = answered.get(key)
         if change.number <= device.acknowledged:
             result = Result(change.number, "settled")
         elif stored is None:
-            result = _decide_change(work, change, device.nodes)
+            result = _decide_change(work, change, own_nodes)
             answered[key] = StoredFate(
                 key,
                 change.number,
@@ -452,7 +454,9 @@ def _decide_change(work: _Work, change: Change, own_nodes: set[str]) -> Result:
             raise Refused("depends", "The row that this change belongs to was refused.")
         current = work.rows.get(key)
         # A tombstone of a row that was never here has no values: a create completes it, too.
-        bare = set() if current is None else entity.fields.keys() - current.stamps.keys()
+        bare: set[str] = set()
+        if change.kind == "create" and current is not None:
+            bare = entity.fields.keys() - current.stamps.keys()
         is_new = change.kind == "create" and (current is None or bool(bare))
         fields, unknown = canonical_fields(entity, change.fields, is_create=is_new)
         if is_new and current is not None:

@@ -193,7 +193,18 @@ class PostgresRepository:
             "write_fates",
             device=device.id,
             at_ms=now_ms,
-            fates=_to_json([each._asdict() for each in fates]),
+            fates=_to_json(
+                [
+                    {
+                        "key": key,
+                        "number": number,
+                        "stamp": stamp,
+                        "digest": digest,
+                        "result": result,
+                    }
+                    for key, number, stamp, digest, result, *_ in fates
+                ]
+            ),
         )
         refusals = [
             {
@@ -299,8 +310,8 @@ def statement(schema: str, name: str, file: str = "household") -> bytes:
 def _table_statement(schema: str, entity: str, name: str) -> bytes:
     table = tables()[entity]
     # The id travels as one more column of the upsert.
-    columns = [("id", "uuid"), *table.columns.values()]
-    names = [sql.Identifier(column) for column, _ in columns]
+    columns = {"id": ("id", "uuid"), **table.columns}
+    names = [sql.Identifier(column) for column, _ in columns.values()]
     comma = sql.SQL(", ")
     return _bytes(
         statements("table")[name],
@@ -308,10 +319,11 @@ def _table_statement(schema: str, entity: str, name: str) -> bytes:
         table=sql.Identifier(table.table),
         body=_body(table),
         columns=comma.join(names),
-        typed_columns=comma.join(
+        fields=comma.join(sql.Identifier("r", field) for field in columns),
+        typed_fields=comma.join(
             # The type comes from the model's field, never from outside.
-            sql.SQL("{} " + kind).format(sql.Identifier(column))
-            for column, kind in columns
+            sql.SQL("{} " + kind).format(sql.Identifier(field))
+            for field, (_, kind) in columns.items()
         ),
         assignments=comma.join(sql.SQL("{0} = excluded.{0}").format(name) for name in names[1:]),
     )
@@ -391,23 +403,22 @@ def _row(entity: str, row_id: str, body: str, stamps: str) -> Row:
 
 
 def _record(table: SyncedTable, row: Row) -> dict[str, Any]:
-    """A row as the upsert takes it: values by column; what was never written at its default."""
+    """A row as the upsert takes it: values by wire name, stamps under "*"."""
     common, exceptions = pack_stamps(row.stamps)
     is_whole = len(row.stamps) == len(table.columns) + 1
-    record: dict[str, Any] = {
+    return {
+        **(row.fields if is_whole else _unwritten(table.entity) | row.fields),
         "id": row.id,
-        "sync_exists": row.fields.get(EXISTS, False),
-        "sync_stamps": {EVERY_OTHER_FIELD: common, **exceptions} if is_whole else row.stamps,
+        EVERY_OTHER_FIELD: {EVERY_OTHER_FIELD: common, **exceptions} if is_whole else row.stamps,
     }
-    for name, (column, _) in table.columns.items():
-        if name in row.fields:
-            record[column] = row.fields[name]
-        else:
-            default = table.entity.fields[name].default
-            record[column] = (
-                default if default is not None else _EMPTY[table.entity.fields[name].kind]
-            )
-    return record
+
+
+def _unwritten(entity: Entity) -> dict[str, Any]:
+    """What the columns hold of which nobody has written any yet."""
+    return {EXISTS: False} | {
+        each.name: _EMPTY[each.kind] if each.default is None else each.default
+        for each in entity.fields.values()
+    }
 
 
 # What a column holds while nobody has written it and it has no default.

@@ -27,10 +27,10 @@ WHERE before < %(bytes)s
 ORDER BY seq, entity COLLATE "C", id COLLATE "C" LIMIT %(limit)s
 
 -- name: upsert
+-- The rows come by their wire names, and their stamps under "*", which no field can be called.
 INSERT INTO {schema}.{table} ({columns}, sync_exists, sync_stamps, sync_seq)
-SELECT {columns}, sync_exists, sync_stamps, %(seq)s
-FROM jsonb_to_recordset(%(rows)s::jsonb)
-    AS r ({typed_columns}, sync_exists boolean, sync_stamps jsonb)
+SELECT {fields}, r."exists", r."*", %(seq)s
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r ({typed_fields}, "exists" boolean, "*" jsonb)
 ON CONFLICT (id) DO UPDATE SET {assignments},
     sync_exists = excluded.sync_exists, sync_stamps = excluded.sync_stamps,
     sync_seq = excluded.sync_seq
