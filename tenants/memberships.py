@@ -43,20 +43,23 @@ def end_membership(tenant: Tenant, user: User) -> None:
 def _set_role(connection: BaseDatabaseWrapper, tenant: Tenant, user_id: UUID, role: str) -> None:
     repository.set_member(connection, tenant.schema_name, user_id, role)
     if role != Membership.Role.OWNER:
-        _refuse_last_owner(tenant, user_id)
+        refuse_without_owner(tenant, user_id)
     Membership.objects.update_or_create(tenant=tenant, user_id=user_id, defaults={"role": role})
     announce(connection, user_id)
 
 
 def _end_membership(connection: BaseDatabaseWrapper, tenant: Tenant, user_id: UUID) -> None:
     repository.remove_member(connection, tenant.schema_name, user_id)
-    _refuse_last_owner(tenant, user_id)
+    refuse_without_owner(tenant, user_id)
     Membership.objects.filter(tenant=tenant, user_id=user_id).delete()
     announce(connection, user_id)
 
 
-def _refuse_last_owner(tenant: Tenant, user_id: UUID) -> None:
-    # Under the head's lock, so two owners cannot leave at the same time.
+def refuse_without_owner(tenant: Tenant, user_id: UUID) -> None:
+    """Raise LastOwner if nobody but this person owns the household.
+
+    Holds only under the head's lock: two owners could leave at the same time.
+    """
     owners = set(
         Membership.objects.filter(tenant=tenant, role=Membership.Role.OWNER).values_list(
             "user_id", flat=True

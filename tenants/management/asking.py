@@ -15,6 +15,8 @@ from django.core.management.base import CommandError
 from django.core.validators import validate_email
 
 from syncapp.core.errors import SyncError
+from tenants.invitations import InvitationRefused
+from tenants.memberships import LastOwner, NotMember
 from tenants.models import Tenant, User
 
 PASSWORD_VARIABLE = "FINWISE_PASSWORD"  # noqa: S105
@@ -32,6 +34,15 @@ def plain_errors() -> Iterator[None]:
         yield
     except SyncError as error:
         raise CommandError(error.message) from error
+
+
+@contextmanager
+def plain_refusals() -> Iterator[None]:
+    """End with the sentence that a person would read on a page."""
+    try:
+        yield
+    except (LastOwner, NotMember, InvitationRefused) as error:
+        raise CommandError(str(error)) from error
 
 
 def uuid_of(text: str) -> UUID:

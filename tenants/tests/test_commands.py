@@ -16,6 +16,7 @@ from tenants.tokens import token_of
 
 OURS = ["create_tenant", "list_tenants", "delete_tenant", "migrate_tenants", "prepare_template"]
 OURS += ["create_token", "create_user", "set_role", "migrate", "check_isolation"]
+OURS += ["invite", "accept_invitation", "hand_over", "remove_member"]
 
 
 def run(command: str, *arguments: str) -> str:
@@ -115,12 +116,94 @@ def test_a_household_is_found_by_its_name_if_there_is_one(
 def test_a_role_is_given_and_taken(home: UUID, anna: User, new_person: Any) -> None:
     bert = new_person("bert")
     target = ["--tenant", str(home), "--user", bert.email]
-    assert "is now editor" in run("set_role", *target, "--role", "editor")
-    assert "is now no member" in run("set_role", *target, "--role", "none")
+    assert "would be editor" in run("set_role", *target, "--role", "editor", "--dry-run")
     assert not Membership.objects.filter(user=bert).exists()
-    with pytest.raises(CommandError, match="needs an owner") as raised:
-        run("set_role", "--tenant", str(home), "--user", anna.email, "--role", "none")
+    assert "is now editor" in run("set_role", *target, "--role", "editor")
+    told = json.loads(run("set_role", *target, "--role", "viewer", "--json"))
+    assert told == {"tenant": str(home), "user": bert.email, "role": "viewer"}
+    assert "would no longer" in run("remove_member", str(home), bert.email, "--dry-run")
+    assert Membership.objects.filter(user=bert).exists()
+    assert "no longer belongs" in run("remove_member", str(home), bert.email)
+    assert "does not belong" in refused("remove_member", str(home), bert.email)
+
+
+@pytest.mark.parametrize("extra", [[], ["--dry-run"]])
+def test_the_last_owner_stays(home: UUID, anna: User, extra: list[str]) -> None:
+    target = ["--tenant", str(home), "--user", anna.email, "--role", "viewer"]
+    for command in (["set_role", *target], ["remove_member", str(home), anna.email]):
+        with pytest.raises(CommandError, match="needs an owner") as raised:
+            run(*command, *extra)
+        assert raised.value.returncode == 1
+    assert Membership.objects.get(tenant_id=home).role == "owner"
+
+
+def test_a_household_is_handed_over(home: UUID, anna: User, new_person: Any) -> None:
+    bert = new_person("bert")
+    command = ["hand_over", str(home), "--from", anna.email, "--to", bert.email]
+    assert "does not belong" in refused(*command)
+    run("set_role", "--tenant", str(home), "--user", bert.email, "--role", "viewer")
+    assert "does not own" in refused(
+        "hand_over", str(home), "--from", bert.email, "--to", anna.email
+    )
+    assert "would own" in run(*command, "--dry-run")
+    assert Membership.objects.get(tenant_id=home, user=anna).role == "owner"
+    assert json.loads(run(*command, "--json"))["to"] == bert.email
+    roles = dict(Membership.objects.filter(tenant_id=home).values_list("user_id", "role"))
+    assert roles == {anna.id: "editor", bert.id: "owner"}
+
+
+def test_somebody_is_invited_and_joins(
+    home: UUID, anna: User, new_person: Any, mailoutbox: list[Any]
+) -> None:
+    bert = new_person("bert")
+    command = ["invite", "Home", bert.email.upper(), "--role", "viewer"]
+    assert "would be invited" in run(*command, "--dry-run")
+    assert mailoutbox == []
+    told = json.loads(run(*command, "--json", "--url", "https://finwise.example.org/"))
+    assert told["link"].startswith("https://finwise.example.org/accounts/invitations/")
+    assert told["link"] in mailoutbox[0].body
+    assert mailoutbox[0].to == [bert.email]
+    accept = ["accept_invitation", told["link"], "--user", bert.email]
+    assert "would belong" in run(*accept, "--dry-run")
+    assert "belongs to 'Home'" in run(*accept)
+    assert Membership.objects.get(tenant_id=home, user=bert).role == "viewer"
+    assert "not valid" in refused(*accept)
+    assert "belongs to 'Home' already" in refused(*command, "--dry-run")
+    with pytest.raises(CommandError, match="belongs to the household already") as raised:
+        run(*command)
     assert raised.value.returncode == 1
+
+
+def test_what_cannot_be_invited_is_said(home: UUID, database: None) -> None:
+    assert "is not an e-mail address" in refused("invite", "Home", "bert")
+    assert "is no address of a site" in refused(
+        "invite", "Home", "bert@example.org", "--url", "javascript:alert(1)"
+    )
+
+
+def test_the_link_is_printed_when_the_mail_cannot_be_sent(
+    home: UUID, settings: Any, capsys: Any
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    said = StringIO()
+    with pytest.raises(CommandError, match="could not be sent") as raised:
+        call_command("invite", "Home", "bert@example.org", stdout=said)
+    assert raised.value.returncode == 1
+    assert "/accounts/invitations/" in said.getvalue()
+
+
+def test_a_household_is_exported_before_it_is_deleted(home: UUID, tmp_path: Any) -> None:
+    file = tmp_path / "home.jsonl"
+    run("delete_tenant", str(home), "--yes", "--export", str(file))
+    assert json.loads(file.read_text().splitlines()[0])["counts"] is not None
+    assert Tenant.objects.get(pk=home).status == Tenant.Status.DELETED
+
+
+def test_what_cannot_be_exported_is_not_deleted(home: UUID, tmp_path: Any) -> None:
+    with pytest.raises(CommandError, match="could not be written"):
+        run("delete_tenant", str(home), "--yes", "--export", str(tmp_path / "no" / "file"))
+    assert Tenant.objects.get(pk=home).status == Tenant.Status.READY
 
 
 def test_a_token_is_printed_once(anna: User) -> None:

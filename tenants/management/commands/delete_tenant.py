@@ -1,6 +1,7 @@
 import sys
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tenants.management.asking import bad_input, household_of, plain_errors
@@ -13,6 +14,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tenant", help="UUID, schema or name")
+        parser.add_argument("--export", metavar="FILE", help="write everything to a file first")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *, tenant: str, **options: Any) -> None:
@@ -21,6 +23,8 @@ class Command(BaseCommand):
             raise bad_input(f"{household.name!r} is deleted already.")
         if not options["yes"]:
             self._ask(household)
+        if options["export"]:
+            call_command("export_tenant", str(household.id), output=options["export"])
         with plain_errors():
             delete_household(household.id)
         self.stdout.write(f"Deleted {household.name!r}.")

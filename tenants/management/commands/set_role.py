@@ -1,33 +1,34 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from tenants.management.asking import household_of, person_of, plain_errors
-from tenants.memberships import LastOwner, end_membership, set_role
+from tenants.management.asking import bad_input, household_of, person_of, plain_refusals
+from tenants.management.operating import Answer, OperatorCommand
+from tenants.memberships import refuse_without_owner, set_role
 from tenants.models import Membership
 
-NONE = "none"
 
+class Command(OperatorCommand):
+    help = "Say what a person may do in a household. remove_member takes the person out."
+    changes_something = True
 
-class Command(BaseCommand):
-    help = "Say what a person may do in a household, or take the person out of it."
-
-    def add_arguments(self, parser: CommandParser) -> None:
+    def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", required=True, help="UUID, schema or name")
         parser.add_argument("--user", required=True, metavar="EMAIL")
-        parser.add_argument(
-            "--role", required=True, choices=[*Membership.Role.values, NONE], help="none: no member"
-        )
+        parser.add_argument("--role", required=True, choices=Membership.Role.values)
 
-    def handle(self, *, tenant: str, user: str, role: str, **options: Any) -> None:
+    def work(self, *, tenant: str, user: str, role: str, **options: Any) -> Answer:
         household, person = household_of(tenant), person_of(user)
-        try:
-            with plain_errors():
-                if role == NONE:
-                    end_membership(household, person)
-                else:
-                    set_role(household, person, role)
-        except LastOwner as error:
-            raise CommandError(str(error)) from error
-        said = "no member" if role == NONE else role
-        self.stdout.write(f"{person.email} is now {said} of {household.name!r}.")
+        if household.status == household.Status.DELETED:
+            raise bad_input(f"{household.name!r} is deleted.")
+        with plain_refusals():
+            if options["dry_run"]:
+                if role != Membership.Role.OWNER:
+                    refuse_without_owner(household, person.id)
+            else:
+                set_role(household, person, role)
+        would = "would be" if options["dry_run"] else "is now"
+        return Answer(
+            {"tenant": str(household.id), "user": person.email, "role": role},
+            [f"{person.email} {would} {role} of {household.name!r}."],
+        )
