@@ -54,4 +54,7 @@ def ContentSecurityPolicy(get_response: Callable) -> Callable:
 
 def with_policy(response: HttpResponse) -> HttpResponse:
     response.headers.setdefault("Content-Security-Policy", POLICY)
+    # What depends on who asks is for that one's eyes, and stays in no cache on the way.
+    if "cookie" in response.headers.get("Vary", "").lower():
+        response.headers.setdefault("Cache-Control", "no-store, private")
     return response

@@ -3,12 +3,16 @@ template's text and everybody else's rows stay."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.cache import cache
 from django.db import connection, connections
+from django.test import Client
 
 from tenants import template
 from tenants.context import in_tenant
@@ -88,3 +92,28 @@ def pooled(database: None) -> Iterator[None]:
     connection.close()
     connection.close_pool()
     del options["pool"]
+
+
+@pytest.fixture
+def browse(database: None) -> Callable[..., Client]:
+    """Makes browsers; with a person, signed in there with everything asked again just now."""
+
+    def make(person: User | None = None, **options: Any) -> Client:
+        client = Client(**options)
+        if person is not None:
+            client.force_login(person)
+            session = client.session
+            session["account_authentication_methods"] = [
+                {"method": "password", "at": time.time(), "reauthenticated": True}
+            ]
+            session["account_authentication_methods_user"] = str(person.pk)
+            session.save()
+        return client
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """What one test tried too often is not counted against the next."""
+    cache.clear()
