@@ -17,6 +17,8 @@ urlpatterns = [
     path("manifest.webmanifest", webapp.manifest, name="manifest"),
     path("accounts/", include("tenants.urls")),
     path("accounts/", include("allauth.urls")),
+    path("api/", include("tenants.api")),
+    path("api/", include("syncapp.api")),
     path("health/live", health.alive, name="alive"),
     path("health/ready", health.ready, name="ready"),
     path("sync/", include("syncapp.urls")),

@@ -32,6 +32,11 @@ def roster_of(tenant_id: UUID) -> Roster:
     )
 
 
+def names_of(user_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What people are called, for those who share a household with them."""
+    return {each.pk: str(each) for each in User.objects.filter(pk__in=list(user_ids))}
+
+
 def people_of(emails: Iterable[str]) -> dict[str, UUID]:
     """The people of this server who sign in with these addresses: id by address."""
     wanted = [User.objects.normalize_email(each) for each in emails]

@@ -22,7 +22,7 @@ import { Trouble, trouble } from "./errors"
 import { type HealRow, ReplicaDatabase, inWords } from "./data/database"
 import * as editing from "./data/editing"
 import { type Changed, type Ground, entitiesOf, look, newGround, putMeta, write } from "./data/ground"
-import { entriesIn, parkedRows } from "./data/heal"
+import { entriesIn, hasHealRows, parkedRows } from "./data/heal"
 import * as hearing from "./data/hearing"
 import * as identity from "./data/identity"
 import { DEVICE, type Meta } from "./data/notes"
@@ -42,10 +42,22 @@ export interface Birth {
   readonly role?: Role
 }
 
+/** How far this device is. pending: the oldest that are not decided. */
+export interface Standing {
+  readonly meta: Meta
+  readonly counts: sending.Counts
+  readonly isHealing: boolean
+  readonly pending: readonly Entry[]
+  readonly refused: readonly Entry[]
+  readonly parked: readonly Entry[]
+  readonly parkedRows: readonly HealRow[]
+  readonly conflicts: readonly review.OpenConflict[]
+}
+
 /** What other parts of the page want to know. */
 export interface DataEvents {
-  /** Something was committed, here or in another tab. */
-  readonly committed: (isOwn: boolean) => void
+  /** Something was committed, here or in another tab. isEdit: the queue has a new entry. */
+  readonly committed: (isEdit: boolean) => void
   /** The database cannot be used any more in this tab. */
   readonly troubled: (trouble: Trouble) => void
 }
@@ -53,6 +65,7 @@ export interface DataEvents {
 interface Told {
   readonly changed: Changed
   readonly revision: number
+  readonly isEdit: boolean
 }
 
 export class DataService {
@@ -69,15 +82,16 @@ export class DataService {
     private readonly events: DataEvents,
     world: World,
   ) {
-    this.ground = newGround(database, world, (changed, revision) => {
-      this.onCommit(changed, revision)
+    this.ground = newGround(database, world, (changed, revision, isEdit) => {
+      this.channel?.postMessage({ changed, revision, isEdit } satisfies Told)
+      this.hear({ changed, revision, isEdit })
     })
     this.view = new RowsView(this.ground, (error) => {
       this.fail(error)
     })
     this.channel = openChannel(`${database.name}/rows`)
     this.channel?.addEventListener("message", (event: MessageEvent<Told>) => {
-      this.onTold(event.data)
+      if (!this.isClosed) this.hear(event.data)
     })
     database.on("versionchange", (event) => {
       const isDeleted = event.newVersion === null
@@ -108,8 +122,11 @@ export class DataService {
         await putMeta(db, newMeta(birth, world))
       })
     } catch (error) {
+      const found = inWords(error)
+      // What was opened in vain was made by the opening.
+      if (found instanceof Trouble && found.code === "storage_gone") await database.delete()
       database.close()
-      throw inWords(error)
+      throw found
     }
     const service = new DataService(database, events, world)
     service.revision = (await service.meta()).revision
@@ -282,38 +299,25 @@ export class DataService {
     )
   }
 
-  counts(): Promise<sending.Counts> {
-    return this.safely(() => look(this.ground, (_, db) => sending.countsOf(db)))
-  }
-
-  /** The oldest changes that are not decided, at most `limit`. */
-  pending(limit: number): Promise<readonly Entry[]> {
+  /** All that says how far this device is, in one snapshot. limit: of the lists. */
+  standing(limit: number): Promise<Standing> {
     return this.safely(() =>
-      look(this.ground, async (_, db) => {
-        const found = [
+      look(this.ground, async (meta, db) => ({
+        meta,
+        counts: await sending.countsOf(db),
+        isHealing: meta.isHealOpen || (await hasHealRows(db)),
+        pending: [
           ...(await entriesIn(db, "open", limit)),
           ...(await entriesIn(db, "healing", limit)),
         ]
-        return found.sort((a, b) => a.local - b.local).slice(0, limit)
-      }),
-    )
-  }
-
-  refused(): Promise<readonly Entry[]> {
-    return this.safely(() => review.refused(this.ground))
-  }
-
-  parked(): Promise<{ readonly entries: readonly Entry[]; readonly rows: readonly HealRow[] }> {
-    return this.safely(() =>
-      look(this.ground, async (_, db) => ({
-        entries: await entriesIn(db, "parked"),
-        rows: await parkedRows(db),
+          .sort((a, b) => a.local - b.local)
+          .slice(0, limit),
+        refused: await entriesIn(db, "refused"),
+        parked: await entriesIn(db, "parked", limit),
+        parkedRows: await parkedRows(db),
+        conflicts: await review.openConflicts(db, meta),
       })),
     )
-  }
-
-  conflicts(): Promise<readonly review.OpenConflict[]> {
-    return this.safely(() => review.conflicts(this.ground))
   }
 
   /** Everything that is kept, for an export: the rows as they are shown, and the queue. */
@@ -338,23 +342,12 @@ export class DataService {
     this.events.committed(false)
   }
 
-  private onCommit(changed: Changed, revision: number): void {
-    this.channel?.postMessage({ changed, revision } satisfies Told)
-    this.hear(changed, revision)
-    this.events.committed(true)
-  }
-
-  private onTold({ changed, revision }: Told): void {
-    if (this.isClosed) return
-    this.hear(changed, revision)
-    this.events.committed(false)
-  }
-
-  private hear(changed: Changed, revision: number): void {
+  private hear({ changed, revision, isEdit }: Told): void {
     this.missing.delete(revision)
     const skipped = revision - this.revision - 1
     this.revision = Math.max(this.revision, revision)
     this.view.notice(skipped > 1 ? "all" : changed)
+    this.events.committed(isEdit)
     if (skipped !== 1) return
     // The words of two tabs may have crossed: the other one's is on its way.
     this.missing.add(revision - 1)

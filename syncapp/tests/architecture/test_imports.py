@@ -19,7 +19,7 @@ ARROWS = {
     "syncapp.registry": ["syncapp.core", "syncapp.models"],
     "syncapp.repository": ["syncapp.core", "syncapp.registry", "syncapp.sql"],
     "syncapp.checks": ["syncapp.models", "syncapp.operations", "syncapp.registry"],
-    "syncapp.protocol": ["syncapp.core"],
+    "syncapp.protocol": ["syncapp.core", "syncapp.registry"],
     "syncapp.device": ["syncapp.core"],
     "syncapp.dialects": ["syncapp.core"],
     "accounts": ["syncapp"],
@@ -28,6 +28,7 @@ ARROWS = {
     # HOW knows WHO by its front doors only.
     "syncapp": [
         "tenants.access",
+        "tenants.api",
         "tenants.authentication",
         "tenants.context",
         "tenants.names",

@@ -160,6 +160,7 @@ export async function queue(
   const gone = new Set(folded.gone)
   state.entries = [...entries.filter((each) => !gone.has(each)), added]
   meta.clock = clock.last
+  writing.isEdit = true
   writing.touch(key)
 }
 

@@ -34,7 +34,7 @@ export class LeaseLost extends Error {
 export interface Ground {
   readonly database: ReplicaDatabase
   readonly world: World
-  readonly announce: (changed: Changed, revision: number) => void
+  readonly announce: (changed: Changed, revision: number, isEdit: boolean) => void
   lease: string
   sent: number
   received: number
@@ -75,6 +75,8 @@ export interface Writing {
   readonly meta: Meta
   /** Set to true when nothing was written: then nothing is told, and the disk is left alone. */
   isIdle: boolean
+  /** The queue has a new entry. */
+  isEdit: boolean
   changed: Set<string> | "all"
   readonly touch: (key: Key) => void
 }
@@ -116,6 +118,7 @@ function newWriting(db: Tables, meta: Meta): Writing {
     db,
     meta: { ...meta },
     isIdle: false,
+    isEdit: false,
     changed: new Set(),
     touch: (key) => {
       if (writing.changed !== "all") writing.changed.add(keyText(key))
@@ -124,9 +127,9 @@ function newWriting(db: Tables, meta: Meta): Writing {
   return writing
 }
 
-function tell(ground: Ground, { changed, meta }: Writing): void {
+function tell(ground: Ground, { changed, meta, isEdit }: Writing): void {
   const keys = changed === "all" ? changed : [...changed].map(textKey)
-  ground.announce(keys, meta.revision)
+  ground.announce(keys, meta.revision, isEdit)
 }
 
 function textKey(text: string): Key {

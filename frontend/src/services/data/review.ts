@@ -13,14 +13,13 @@ import {
   type Writing,
   entitiesOf,
   fieldsOf,
-  look,
   ownNodes,
   shownRow,
   stateOf,
   statesOf,
   write,
 } from "./ground"
-import { entriesIn, releaseKept } from "./heal"
+import { releaseKept } from "./heal"
 import { conflictRows } from "./hearing"
 import type { Meta } from "./notes"
 
@@ -112,11 +111,7 @@ export interface OpenConflict {
 }
 
 /** Those whose winning value still stands and that nobody has dismissed here, oldest first. */
-export function conflicts(ground: Ground): Promise<readonly OpenConflict[]> {
-  return look(ground, (meta, db) => openConflicts(db, meta))
-}
-
-async function openConflicts(db: Tables, meta: Meta): Promise<readonly OpenConflict[]> {
+export async function openConflicts(db: Tables, meta: Meta): Promise<readonly OpenConflict[]> {
   const dismissed = new Set(await db.dismissed.toCollection().primaryKeys())
   const told = (await conflictRows(db)).filter((row) => !dismissed.has(row.id))
   const keyOfTold = ({ fields }: Row) =>
@@ -177,11 +172,6 @@ async function openConflict({ db, meta }: Writing, id: string): Promise<OpenConf
   const found = (await openConflicts(db, meta)).find((each) => each.id === id)
   if (found === undefined) throw trouble("row_missing", "There is no such open conflict here.")
   return found
-}
-
-/** Refused changes, oldest first. */
-export function refused(ground: Ground): Promise<readonly Entry[]> {
-  return look(ground, (_, db) => entriesIn(db, "refused"))
 }
 
 function textOf(value: Json | undefined): string {

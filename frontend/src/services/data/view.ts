@@ -2,7 +2,6 @@
 
 import { type Row, isHere } from "../../sync/core/change"
 import type { Entry } from "../../sync/core/outbox"
-import { keyOf } from "../../sync/core/outbox"
 import { baseRows } from "./base"
 import { type Key, type Tables, inChunks, keyText, rowOf } from "./database"
 import {
@@ -155,11 +154,3 @@ async function entriesOver(db: Tables, entity: string): Promise<Map<string, Entr
   }
   return groupEntries(found)
 }
-
-/** The names of rows by `keyOf`, for lists of changes: the row's, or what the change says. */
-export function labelOf(row: Row | null, entry?: Entry): string {
-  const name = row?.fields["name"] ?? entry?.fields["name"]
-  return typeof name === "string" ? name : ""
-}
-
-export { keyOf }

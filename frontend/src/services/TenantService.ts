@@ -1,0 +1,263 @@
+// The households of a person on this device: those that the server told, those that were born
+// here, and which one is open in this tab.
+
+import type { Household } from "../types"
+import { type ToldDevice, getDevices, postName } from "./api"
+import { MACHINE, label, newId } from "./data/world"
+import { DataService } from "./DataService"
+import { Trouble, trouble } from "./errors"
+import { OpenHousehold, type Surroundings } from "./OpenHousehold"
+import type { HouseholdPort } from "./ports"
+import type { Registry, Replica, ToldHousehold } from "./registry"
+
+export const APP = "finwise-web"
+
+/** What of `Surroundings` comes from outside of this service. */
+type Outside = Pick<
+  Surroundings,
+  "userId" | "isSignedOut" | "painted" | "signedOut" | "isOwn" | "askSession" | "firstEdit"
+>
+
+export interface TenantEvents extends Outside {
+  readonly listed: (households: readonly Household[], currentId: string | null) => void
+  /** Another household is open now (null: none): watch its rows. */
+  readonly opened: (household: OpenHousehold | null) => Promise<void>
+  /** What was kept of this household has been deleted by the browser. */
+  readonly evicted: (name: string) => void
+  readonly csrfToken: () => string
+}
+
+export class TenantService implements HouseholdPort {
+  open: OpenHousehold | null = null
+  private currentId: string | null = null
+  private replicas: readonly Replica[] = []
+  private told: readonly ToldHousehold[] = []
+  private pendingHere = 0
+  private people: Readonly<Record<string, string>> = {}
+  private turning: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly registry: Registry,
+    private readonly events: TenantEvents,
+  ) {}
+
+  /** What is known of this person's households, without the server. Opens the last one. */
+  async recall(wanted: string | null): Promise<void> {
+    const user = this.events.userId()
+    this.replicas = await this.registry.replicasOf(user)
+    this.told = await this.registry.toldHouseholds(user)
+    const last = wanted ?? (await this.registry.lastHousehold(user))
+    const ids = this.list().map((household) => household.id)
+    const id = ids.find((each) => each === last) ?? ids[0]
+    this.tell()
+    if (id !== undefined) await this.switchTo(id)
+  }
+
+  /** The server has told which households there are. */
+  async hear(told: readonly ToldHousehold[]): Promise<void> {
+    this.told = told
+    const user = this.events.userId()
+    for (const replica of this.replicas) {
+      const name = told.find((each) => each.id === replica.household)?.name ?? replica.name
+      // What was made before anybody had signed in belongs to who does so first.
+      if (replica.user !== user || name !== replica.name) {
+        await this.registry.put({ ...replica, user, name })
+      }
+    }
+    this.replicas = await this.registry.replicasOf(user)
+    this.tell()
+    const first = this.list()[0]
+    if (this.currentId === null && first !== undefined) await this.switchTo(first.id)
+  }
+
+  /** Make a household, offline too, and show it. Throws Trouble. */
+  async create(name: string): Promise<Household> {
+    const clean = label(name)
+    if (clean === "") throw new Trouble("required", "name")
+    const household = newId(MACHINE)
+    await this.begin({ id: household, user: this.events.userId(), household, name: clean, role: "owner" }, clean) // prettier-ignore
+    await this.switchTo(household)
+    return this.at(household)
+  }
+
+  /** Show another household. Throws Trouble. */
+  switchTo(id: string): Promise<void> {
+    this.turning = this.turning.catch(() => undefined).then(() => this.turnTo(id))
+    return this.turning
+  }
+
+  async rename(id: string, name: string): Promise<void> {
+    const clean = label(name)
+    if (clean === "") throw new Trouble("required", "name")
+    const isBornHere = id === this.currentId && ((await this.open?.data.renameBornHere(clean)) ?? false)
+    if (!isBornHere) await postName(id, clean, this.events.csrfToken())
+    this.told = this.told.map((each) => (each.id === id ? { ...each, name: clean } : each))
+    await this.note(id, { name: clean })
+  }
+
+  /** Close what is open; what is kept stays. */
+  async close(): Promise<void> {
+    const { open } = this
+    this.open = null
+    this.currentId = null
+    this.replicas = []
+    this.told = []
+    await this.events.opened(null)
+    await open?.end()
+    this.tell()
+  }
+
+  // --- inside ------------------------------------------------------------------------------------
+
+  private async turnTo(id: string): Promise<void> {
+    if (this.currentId === id && this.open !== null) return
+    const known = this.list().find((household) => household.id === id)
+    if (known === undefined) throw trouble("no_household")
+    const replica =
+      this.replicas.find((each) => each.household === id) ??
+      (await this.begin({ id, user: this.events.userId(), household: id, name: known.name, role: known.role }, null)) // prettier-ignore
+    const opened = await this.openReplica(replica)
+    const before = this.open
+    this.open = opened
+    this.currentId = id
+    await before?.end()
+    this.people = await this.registry.people(id)
+    await this.registry.putLastHousehold(this.events.userId(), id)
+    await this.events.opened(opened)
+    opened.start()
+    this.tell()
+  }
+
+  private async openReplica(replica: Replica): Promise<OpenHousehold> {
+    const around = this.around()
+    try {
+      return await OpenHousehold.open(databaseName(replica.id), null, around)
+    } catch (error) {
+      if (!(error instanceof Trouble) || error.code !== "storage_gone") throw error
+      // It was here, and is not any more: said, and loaded again. It is no empty household.
+      this.events.evicted(replica.name)
+      const again = { ...replica, id: newId(MACHINE) }
+      const birth = this.birth(again, null)
+      const opened = await OpenHousehold.open(databaseName(again.id), birth, around)
+      await this.registry.drop(replica.id)
+      await this.keep(again)
+      return opened
+    }
+  }
+
+  /** Make the database of a household. householdName: of one that is born here. */
+  private async begin(replica: Replica, householdName: string | null): Promise<Replica> {
+    const birth = this.birth(replica, householdName)
+    const nobody = { committed: () => undefined, troubled: () => undefined }
+    const data = await DataService.open(databaseName(replica.id), birth, nobody)
+    data.close()
+    await this.keep(replica)
+    return replica
+  }
+
+  private birth({ user, household, role }: Replica, householdName: string | null) {
+    return { user, household, householdName, deviceName: deviceName(), app: APP, role }
+  }
+
+  private async keep(replica: Replica): Promise<void> {
+    await this.registry.put(replica)
+    this.replicas = [...this.replicas.filter((each) => each.household !== replica.household), replica]
+    this.tell()
+  }
+
+  private async note(household: string, changes: Partial<Replica>): Promise<void> {
+    const replica = this.replicas.find((each) => each.household === household)
+    if (replica !== undefined) await this.keep({ ...replica, ...changes })
+    else this.tell()
+  }
+
+  private around(): Surroundings {
+    const { events } = this
+    return {
+      ...events,
+      address: socketAddress,
+      painted: (painted) => {
+        if (painted.pendingCount !== this.pendingHere) {
+          this.pendingHere = painted.pendingCount
+          this.tell()
+        }
+        events.painted(painted)
+      },
+      welcomed: ({ role, created }) => {
+        const id = this.currentId
+        if (id === null) return
+        const replica = this.replicas.find((each) => each.household === id)
+        if (replica !== undefined && replica.role !== role) void this.note(id, { role })
+        if (created === true || !this.told.some((each) => each.id === id)) void events.askSession()
+      },
+      householdMoved: (household) => void this.moved(household),
+      devices: (household) => this.devices(household),
+      nameOf: (user) => this.people[user] ?? null,
+      gone: () => {
+        events.evicted(this.nameOfCurrent())
+      },
+    }
+  }
+
+  /** The id of a household that was born here is somebody else's: it has a fresh one. */
+  private async moved(household: string): Promise<void> {
+    const replica = this.replicas.find((each) => each.household === this.currentId)
+    if (replica === undefined) return
+    this.replicas = this.replicas.filter((each) => each !== replica)
+    this.currentId = household
+    await this.keep({ ...replica, household })
+    await this.registry.putLastHousehold(this.events.userId(), household)
+  }
+
+  private async devices(household: string): Promise<readonly ToldDevice[]> {
+    const devices = await getDevices(household)
+    const names = devices.map(({ userId, user }) => [userId, user] as const)
+    this.people = { ...this.people, ...Object.fromEntries(names) }
+    await this.registry.putPeople(household, this.people)
+    return devices
+  }
+
+  private list(): readonly Household[] {
+    const ids = new Set([...this.told, ...this.replicas].map((each) => ("household" in each ? each.household : each.id)))
+    return [...ids].map((id) => this.at(id)).sort((a, b) => a.name.localeCompare(b.name))
+  }
+
+  private at(id: string): Household {
+    const told = this.told.find((each) => each.id === id)
+    const replica = this.replicas.find((each) => each.household === id)
+    return {
+      id,
+      name: told?.name ?? replica?.name ?? "",
+      role: told?.role ?? replica?.role ?? "viewer",
+      status: told?.status ?? "local",
+      isHere: replica !== undefined,
+      pending: id === this.currentId ? this.pendingHere : 0,
+    }
+  }
+
+  private nameOfCurrent(): string {
+    return this.currentId === null ? "" : this.at(this.currentId).name
+  }
+
+  private tell(): void {
+    this.events.listed(this.list(), this.currentId)
+  }
+}
+
+function databaseName(id: string): string {
+  return `finwise-${id}`
+}
+
+function socketAddress(household: string): string {
+  const scheme = location.protocol === "https:" ? "wss" : "ws"
+  return `${scheme}://${location.host}/ws/sync/${household}/`
+}
+
+/** What people call this device: the browser and its machine, roughly. */
+function deviceName(): string {
+  const agent = navigator.userAgent
+  const browser = /Firefox|Edg|OPR|Chrome|Safari/.exec(agent)?.[0] ?? "Browser"
+  const system = /Android|iPhone|iPad|Windows|Mac OS X|CrOS|Linux/.exec(agent)?.[0] ?? ""
+  const names: Readonly<Record<string, string>> = { Edg: "Edge", OPR: "Opera", "Mac OS X": "Mac" }
+  return [browser, system].map((name) => names[name] ?? name).filter(Boolean).join(" · ")
+}
