@@ -1,0 +1,210 @@
+// Moving accounts and groups, by pointer and by keys. What is moved shows in its new place at
+// once; the store follows.
+
+import Sortable from "sortablejs"
+import { computed, nextTick, onScopeDispose, type Ref, shallowRef, watch } from "vue"
+import { useI18n } from "vue-i18n"
+
+import { announce } from "../../notices"
+import { useLedgerStore } from "../../stores/ledgerStore"
+import { useTroubles } from "../../troubles"
+import type { Account, AccountGroup } from "../../types"
+
+/** A heading with its accounts; null: those without a group. */
+export interface Section {
+  readonly group: AccountGroup | null
+  readonly active: readonly Account[]
+  readonly inactive: readonly Account[]
+}
+
+interface Move {
+  readonly id: string
+  readonly groupId: string | null
+  readonly beforeId: string | null
+}
+
+export function useArranging() {
+  const { t } = useI18n()
+  const ledger = useLedgerStore()
+  const { attempt } = useTroubles()
+  const isArranging = shallowRef(false)
+  const movedAccount = shallowRef<Move | null>(null)
+  const movedGroup = shallowRef<Omit<Move, "groupId"> | null>(null)
+
+  const groups = computed(() => {
+    const move = movedGroup.value
+    return move === null ? ledger.groups : inFront(ledger.groups, move.id, move.beforeId)
+  })
+
+  const sections = computed<readonly Section[]>(() => {
+    const all = groups.value.map((group) => sectionOf(group))
+    const loose = sectionOf(null)
+    const isShown =
+      isArranging.value || all.length === 0 || loose.active.length + loose.inactive.length > 0
+    return isShown ? [...all, loose] : all
+  })
+
+  function sectionOf(group: AccountGroup | null): Section {
+    const id = group?.id ?? null
+    const move = movedAccount.value
+    let accounts = ledger.accountsOf(id)
+    if (move !== null) {
+      const account = ledger.accountsById.get(move.id)
+      const others = accounts.filter((each) => each.id !== move.id)
+      accounts =
+        move.groupId === id && account !== undefined
+          ? inFront([...others, account], move.id, move.beforeId)
+          : others
+    }
+    return {
+      group,
+      active: accounts.filter((account) => account.isActive),
+      inactive: accounts.filter((account) => !account.isActive),
+    }
+  }
+
+  async function moveAccount(
+    id: string,
+    groupId: string | null,
+    beforeId: string | null,
+  ): Promise<void> {
+    movedAccount.value = { id, groupId, beforeId }
+    await attempt(() => ledger.moveAccount(id, groupId, beforeId))
+    await nextTick()
+    movedAccount.value = null
+    tellPlaceOf(id)
+  }
+
+  async function moveGroup(id: string, beforeId: string | null): Promise<void> {
+    movedGroup.value = { id, beforeId }
+    await attempt(() => ledger.moveGroup(id, beforeId))
+    await nextTick()
+    movedGroup.value = null
+    const place = ledger.groups.findIndex((group) => group.id === id)
+    const name = ledger.groups[place]?.name ?? ""
+    announce(t("ledger.moved_group", { name, place: place + 1, of: ledger.groups.length }))
+  }
+
+  function tellPlaceOf(id: string): void {
+    const section = sections.value.find(({ active }) => active.some((each) => each.id === id))
+    if (section === undefined) return
+    const place = section.active.findIndex((each) => each.id === id)
+    announce(
+      t("ledger.moved_account", {
+        name: section.active[place]?.name ?? "",
+        place: place + 1,
+        of: section.active.length,
+        group: section.group?.name ?? t("ledger.ungrouped"),
+      }),
+    )
+  }
+
+  /** One place up (-1) or down (1); over the edge of a group into the next one. */
+  async function stepAccount(id: string, step: -1 | 1): Promise<void> {
+    const all = sections.value
+    const at = all.findIndex(({ active }) => active.some((each) => each.id === id))
+    const here = all[at]
+    if (here === undefined) return
+    const place = here.active.findIndex((each) => each.id === id)
+    const target = place + step
+    if (target >= 0 && target < here.active.length) {
+      const before = here.active[step === 1 ? target + 1 : target]
+      await moveAccount(id, here.group?.id ?? null, before?.id ?? null)
+      return
+    }
+    const next = all[at + step]
+    if (next === undefined) {
+      announce(t("ledger.cannot_move", { name: here.active[place]?.name ?? "" }))
+      return
+    }
+    const before = step === 1 ? next.active[0] : undefined
+    await moveAccount(id, next.group?.id ?? null, before?.id ?? null)
+  }
+
+  async function stepGroup(id: string, step: -1 | 1): Promise<void> {
+    const place = ledger.groups.findIndex((group) => group.id === id)
+    const target = place + step
+    if (target < 0 || target >= ledger.groups.length) {
+      announce(t("ledger.cannot_move", { name: ledger.groups[place]?.name ?? "" }))
+      return
+    }
+    const before = ledger.groups[step === 1 ? target + 1 : target]
+    await moveGroup(id, before?.id ?? null)
+  }
+
+  return { isArranging, sections, moveAccount, moveGroup, stepAccount, stepGroup }
+}
+
+function inFront<Row extends { readonly id: string }>(
+  rows: readonly Row[],
+  id: string,
+  beforeId: string | null,
+): readonly Row[] {
+  const moved = rows.find((row) => row.id === id)
+  const others = rows.filter((row) => row.id !== id)
+  if (moved === undefined) return rows
+  const found = beforeId === null ? -1 : others.findIndex((row) => row.id === beforeId)
+  const place = found === -1 ? others.length : found
+  return [...others.slice(0, place), moved, ...others.slice(place)]
+}
+
+/**
+ * Let the children of `list` be dragged by their handles while `isOn`.
+ *
+ * group: lists of the same name exchange children. onMove gets the id of what was moved, the
+ * list it is in now, and the id of what it stands in front of (null: last).
+ */
+export function useDragging(
+  list: Readonly<Ref<HTMLElement | null>>,
+  isOn: Readonly<Ref<boolean>>,
+  group: string,
+  onMove: (id: string, target: HTMLElement, beforeId: string | null) => void,
+): void {
+  let sortable: Sortable | null = null
+
+  function stop(): void {
+    sortable?.destroy()
+    sortable = null
+  }
+
+  watch(
+    [list, isOn],
+    ([element, on]) => {
+      stop()
+      if (element === null || !on) return
+      sortable = Sortable.create(element, {
+        group,
+        handle: `.grip-${group}`,
+        draggable: `[data-${group}]`,
+        animation: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 160,
+        ghostClass: "drag-ghost",
+        chosenClass: "drag-held",
+        // The browser's own dragging does not work by touch, and cannot be told from a link's.
+        forceFallback: true,
+        fallbackOnBody: true,
+        scroll: true,
+        onEnd: ({ item, from, to, oldIndex }) => {
+          const id = item.dataset[group]
+          const next = nextDraggable(item, group)
+          const place = oldIndex ?? 0
+          // Back to where Vue knows it; it comes to its new place by what the store says.
+          const siblings = [...from.children].filter((each) => each !== item)
+          from.insertBefore(item, siblings[place] ?? null)
+          if (id !== undefined) onMove(id, to, next)
+        },
+      })
+    },
+    { immediate: true, flush: "post" },
+  )
+  onScopeDispose(stop)
+}
+
+function nextDraggable(item: HTMLElement, group: string): string | null {
+  let next = item.nextElementSibling
+  while (next !== null) {
+    const id = next instanceof HTMLElement ? next.dataset[group] : undefined
+    if (id !== undefined) return id
+    next = next.nextElementSibling
+  }
+  return null
+}

@@ -1,0 +1,118 @@
+// Where in the app somebody is, kept behind the "#": the shell is one page, and works offline.
+//
+//     #/h/<household>                    its accounts
+//     #/h/<household>/account/<id|new>   a form over them; ?group=<id> for a new one
+//     #/h/<household>/group/<id|new>
+//     #/h/<household>/sync | rename      #/new   a household to be made
+//
+// A form or panel is an address of its own, so the Back key of a phone closes it.
+
+import { readonly, shallowRef } from "vue"
+
+export type Dialog =
+  | { readonly kind: "account"; readonly id: string | null; readonly group: string | null }
+  | { readonly kind: "group"; readonly id: string | null }
+  | { readonly kind: "sync" }
+  | { readonly kind: "rename" }
+  | { readonly kind: "new_household" }
+
+export interface Route {
+  readonly household: string | null
+  readonly dialog: Dialog | null
+}
+
+const current = shallowRef<Route>(parseHash(location.hash))
+
+export const route = readonly(current)
+
+/** Call once: follow the address as the person changes it. */
+export function followAddress(): void {
+  const look = () => {
+    current.value = parseHash(location.hash)
+  }
+  addEventListener("hashchange", look)
+  addEventListener("popstate", look)
+}
+
+export function parseHash(hash: string): Route {
+  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?")
+  const [first, household, kind, id] = path.split("/").map(decode)
+  if (first === "new") return { household: null, dialog: { kind: "new_household" } }
+  if (first !== "h" || household === undefined || household === "") {
+    return { household: null, dialog: null }
+  }
+  return { household, dialog: dialogOf(kind, id, new URLSearchParams(query).get("group")) }
+}
+
+function dialogOf(
+  kind: string | undefined,
+  id: string | undefined,
+  group: string | null,
+): Dialog | null {
+  const row = id === undefined || id === "new" ? null : id
+  switch (kind) {
+    case "account":
+      return { kind, id: row, group }
+    case "group":
+      return { kind, id: row }
+    case "sync":
+    case "rename":
+      return { kind }
+    default:
+      return null
+  }
+}
+
+export function hashOf({ household, dialog }: Route): string {
+  if (dialog?.kind === "new_household") return "#/new"
+  if (household === null) return "#/"
+  const base = `#/h/${encodeURIComponent(household)}`
+  switch (dialog?.kind) {
+    case undefined:
+      return base
+    case "account": {
+      const group = dialog.group === null ? "" : `?group=${encodeURIComponent(dialog.group)}`
+      return `${base}/account/${encodeURIComponent(dialog.id ?? "new")}${group}`
+    }
+    case "group":
+      return `${base}/group/${encodeURIComponent(dialog.id ?? "new")}`
+    case "sync":
+    case "rename":
+      return `${base}/${dialog.kind}`
+  }
+}
+
+/** Show a household without any dialog; the way back leads to where the person was before. */
+export function showHousehold(household: string | null): void {
+  replace({ household, dialog: null })
+}
+
+export function openDialog(dialog: Dialog): void {
+  const next: Route = { household: current.value.household, dialog }
+  history.pushState({ isDialog: true }, "", hashOf(next))
+  current.value = next
+}
+
+/** Close what openDialog has opened, or what the page was opened with. */
+export function closeDialog(): void {
+  if (current.value.dialog === null) return
+  if (isDialogState(history.state)) history.back()
+  else replace({ household: current.value.household, dialog: null })
+}
+
+function replace(next: Route): void {
+  history.replaceState(null, "", hashOf(next))
+  current.value = next
+}
+
+function isDialogState(state: unknown): boolean {
+  return typeof state === "object" && state !== null && "isDialog" in state
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return ""
+  }
+}

@@ -1,0 +1,39 @@
+// What went wrong, in words for the person in front of it.
+
+import { useI18n } from "vue-i18n"
+
+import type { Messages } from "./i18n"
+import { notify } from "./notices"
+import { Trouble } from "./services/errors"
+
+type ProblemCode = keyof Messages["problem"]
+
+export function useTroubles() {
+  const { t, te } = useI18n()
+
+  /** The sentence for a code; `message`, or a general one, for codes that only others know. */
+  function sentence(code: string, message = ""): string {
+    const key = `problem.${code}`
+    if (te(key)) return t(key as `problem.${ProblemCode}`)
+    return message !== "" && message !== code ? message : t("problem.other")
+  }
+
+  function sentenceOf(error: unknown): string {
+    if (error instanceof Trouble) return sentence(error.code, error.message)
+    console.error(error)
+    return t("problem.other")
+  }
+
+  /** Do it, or tell why it could not be done. Whether it was done. */
+  async function attempt(work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work()
+      return true
+    } catch (error) {
+      notify(sentenceOf(error), { tone: "trouble" })
+      return false
+    }
+  }
+
+  return { sentence, sentenceOf, attempt }
+}

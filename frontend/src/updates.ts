@@ -1,0 +1,46 @@
+// New versions of the app: they wait until the person agrees, or the app is opened anew.
+
+import { registerSW } from "virtual:pwa-register"
+import { ref } from "vue"
+
+const LOOK_EVERY_MS = 60 * 60 * 1000
+
+/** A new version has been fetched and waits. */
+export const isUpdateReady = ref(false)
+/** The app has just become able to open without a network. */
+export const isOfflineReady = ref(false)
+
+let activate: (() => Promise<void>) | null = null
+
+/** Call once, when the app stands. */
+export function watchUpdates(): void {
+  const update = registerSW({
+    onNeedRefresh() {
+      isUpdateReady.value = true
+    },
+    onOfflineReady() {
+      isOfflineReady.value = true
+    },
+    onRegisteredSW(_url, registration) {
+      if (registration === undefined) return
+      const look = () => {
+        // Without a network there is nothing to look for; it fails, and is looked for again.
+        registration.update().catch(() => undefined)
+      }
+      setInterval(look, LOOK_EVERY_MS)
+      document.addEventListener("visibilitychange", () => {
+        if (document.visibilityState === "visible") look()
+      })
+    },
+    onRegisterError(error: unknown) {
+      // The app works without it, only not from the cache.
+      console.warn("The service worker could not be registered.", error)
+    },
+  })
+  activate = () => update(true)
+}
+
+/** Take the new version and reload. */
+export async function updateApp(): Promise<void> {
+  await activate?.()
+}
