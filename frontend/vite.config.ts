@@ -21,13 +21,15 @@ export default defineConfig(({ mode }) => {
     // Django serves the built files under /static/app/, and index.html itself as "/".
     base: isApp ? "/static/" : "/",
     publicDir: false,
-    resolve: { alias: { "@": here("./src") } },
+    resolve: isApp
+      ? {}
+      : { alias: { "virtual:pwa-register": here("./src/fixtures/noServiceWorker.ts") } },
     plugins: [
       vue(),
       tailwind(),
       // Messages become functions here: compiling them in the browser would need `eval`, which
       // the policy of the site forbids.
-      i18n({ include: [here("./src/locales/**")], compositionOnly: true, strictMessage: true }),
+      i18n({ include: [here("./src/locales/**")], compositionOnly: true, fullInstall: false, dropMessageCompiler: true }),
       isApp &&
         VitePWA({
           registerType: "prompt",
@@ -83,6 +85,9 @@ export default defineConfig(({ mode }) => {
     define: {
       __VUE_OPTIONS_API__: "false",
       __VUE_PROD_DEVTOOLS__: "false",
+      __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: "false",
+      __INTLIFY_PROD_DEVTOOLS__: "false",
+      __INTLIFY_JIT_COMPILATION__: "true",
     },
     build: {
       target: "es2022",

@@ -3,8 +3,7 @@
 import { createI18n } from "vue-i18n"
 
 import { keep, kept } from "./kept"
-import de from "./locales/de.json"
-import en from "./locales/en.json"
+import type de from "./locales/de.json"
 
 export const LANGUAGES = ["de", "en"] as const
 export type Language = (typeof LANGUAGES)[number]
@@ -27,17 +26,36 @@ export function preferredLanguage(): Language {
   return spoken.find(isLanguage) ?? "en"
 }
 
-export function createLanguages(language: Language) {
+const LOAD: Readonly<Record<Language, () => Promise<{ readonly default: Messages }>>> = {
+  de: () => import("./locales/de.json"),
+  en: () => import("./locales/en.json"),
+}
+
+/** The i18n plugin with one language; the other one is loaded when somebody chooses it. */
+export async function createLanguages(language: Language) {
+  const messages = { [language]: (await LOAD[language]()).default }
   document.documentElement.lang = language
   return createI18n<[Messages], Language, false>({
     legacy: false,
     locale: language,
-    fallbackLocale: "en",
-    messages: { de, en },
-  })
+    fallbackLocale: language,
+    messages,
+  } as never)
 }
 
-export function keepLanguage(language: Language): void {
+/** What `useI18n` gives, as far as it is needed here. */
+interface Speaker {
+  readonly availableLocales: readonly string[]
+  readonly locale: { value: string }
+  setLocaleMessage(language: Language, messages: Messages): void
+}
+
+/** Speak another language from now on. */
+export async function speak(global: Speaker, language: Language): Promise<void> {
+  if (!global.availableLocales.includes(language)) {
+    global.setLocaleMessage(language, (await LOAD[language]()).default)
+  }
+  global.locale.value = language
   keep("language", language)
   document.documentElement.lang = language
 }

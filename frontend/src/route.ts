@@ -67,9 +67,8 @@ export function hashOf({ household, dialog }: Route): string {
   if (dialog?.kind === "new_household") return "#/new"
   if (household === null) return "#/"
   const base = `#/h/${encodeURIComponent(household)}`
-  switch (dialog?.kind) {
-    case undefined:
-      return base
+  if (dialog === null) return base
+  switch (dialog.kind) {
     case "account": {
       const group = dialog.group === null ? "" : `?group=${encodeURIComponent(dialog.group)}`
       return `${base}/account/${encodeURIComponent(dialog.id ?? "new")}${group}`

@@ -9,12 +9,13 @@ import { Trouble } from "./services/errors"
 type ProblemCode = keyof Messages["problem"]
 
 export function useTroubles() {
-  const { t, te } = useI18n()
+  const composer = useI18n()
+  const { t } = composer
 
   /** The sentence for a code; `message`, or a general one, for codes that only others know. */
   function sentence(code: string, message = ""): string {
     const key = `problem.${code}`
-    if (te(key)) return t(key as `problem.${ProblemCode}`)
+    if (composer.te(key)) return t(key as `problem.${ProblemCode}`)
     return message !== "" && message !== code ? message : t("problem.other")
   }
 

@@ -1,7 +1,7 @@
 // Moving accounts and groups, by pointer and by keys. What is moved shows in its new place at
 // once; the store follows.
 
-import Sortable from "sortablejs"
+import type Sortable from "sortablejs"
 import { computed, nextTick, onScopeDispose, type Ref, shallowRef, watch } from "vue"
 import { useI18n } from "vue-i18n"
 
@@ -169,10 +169,17 @@ export function useDragging(
 
   watch(
     [list, isOn],
-    ([element, on]) => {
+    async ([element, on], _previous, onCleanup) => {
       stop()
       if (element === null || !on) return
-      sortable = Sortable.create(element, {
+      const still = new AbortController()
+      onCleanup(() => {
+        still.abort()
+      })
+      // Only who arranges needs it; the keys work without.
+      const { default: library } = await import("sortablejs")
+      if (still.signal.aborted) return
+      sortable = library.create(element, {
         group,
         handle: `.grip-${group}`,
         draggable: `[data-${group}]`,

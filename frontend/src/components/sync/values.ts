@@ -9,14 +9,15 @@ import { ACCOUNT_TYPES, type Json } from "../../types"
 const AMOUNTS: ReadonlySet<string> = new Set(["balance", "creditLimit", "offset"])
 
 export function useValues() {
-  const { t, te } = useI18n()
+  const composer = useI18n()
+  const { t } = composer
   const format = useFormat()
   const ledger = useLedgerStore()
 
   /** "Kontostand" for balance; the wire's own name for a field that only a newer app knows. */
   function fieldName(entity: string, field: string): string {
     const key = `${entity === "account_group" ? "group" : "account"}.${field}`
-    return te(key) ? t(key as "account.name") : field
+    return composer.te(key) ? t(key as "account.name") : field
   }
 
   function shown(field: string, value: Json): string {

@@ -24,6 +24,7 @@ const ICONS: Readonly<Record<SyncStatus["kind"], IconName>> = {
   unreachable: "cloud_off",
   offline_pending: "saved_here",
   offline: "cloud_off",
+  connecting: "turn",
   loading: "download",
   syncing: "turn",
   waiting: "clock",
@@ -39,15 +40,18 @@ const TONES: Readonly<Record<SyncStatus["kind"], Tone>> = {
   unreachable: "plain",
   offline_pending: "plain",
   offline: "plain",
+  connecting: "plain",
   loading: "plain",
   syncing: "plain",
   waiting: "plain",
   up_to_date: "good",
 }
 
-/** States that last; the others pass by themselves and are not worth an interruption. */
-export function isSettled({ kind }: SyncStatus): boolean {
-  return kind !== "syncing" && kind !== "loading"
+const PASSING: readonly SyncStatus["kind"][] = ["connecting", "syncing", "loading"]
+
+/** States that last are read out; the others pass by themselves and are no interruption worth. */
+export function isWorthSaying({ kind }: SyncStatus): boolean {
+  return !PASSING.includes(kind)
 }
 
 export function useWording() {
@@ -77,6 +81,10 @@ export function useWording() {
           ? t("sync.state.unreachable", { seconds })
           : t("sync.state.unreachable_now")
       }
+      case "connecting":
+        return status.count === 0
+          ? t("sync.state.connecting")
+          : t("sync.state.connecting_count", { n: status.count }, status.count)
       case "offline_pending":
         return t("sync.state.offline_pending", { n: status.count }, status.count)
       case "offline":
@@ -129,7 +137,8 @@ export function useWording() {
 
   function outcomeOf(outcome: SyncOutcome): Wording {
     if (outcome.kind === "failed") {
-      return { text: failureOf(outcome.reason), icon: "cloud_off", tone: "amber" }
+      const tone = outcome.reason === "cannot_save" ? "red" : "plain"
+      return { text: failureOf(outcome.reason), icon: "cloud_off", tone }
     }
     const { sent, received } = outcome
     const text =

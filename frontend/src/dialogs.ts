@@ -1,0 +1,19 @@
+// What opens over the accounts: not needed to show them, so it is loaded right after.
+
+export const DIALOGS = {
+  account: () => import("./components/ledger/AccountForm.vue"),
+  group: () => import("./components/ledger/GroupForm.vue"),
+  household: () => import("./components/household/HouseholdForm.vue"),
+  sync: () => import("./components/sync/SyncPanel.vue"),
+} as const
+
+/** Fetch them while nobody is waiting: they have to be here when the network is gone. */
+export function fetchDialogs(): void {
+  const fetchAll = () => {
+    for (const load of Object.values(DIALOGS)) load().catch(() => undefined)
+    import("sortablejs").catch(() => undefined)
+  }
+  // Safari has no idle callbacks.
+  if ("requestIdleCallback" in window) requestIdleCallback(fetchAll)
+  else setTimeout(fetchAll, 1_000)
+}
