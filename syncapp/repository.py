@@ -22,7 +22,7 @@ from .core.cursor import Position
 from .core.entity import Entity
 from .core.messages import BATCH_MAX_BYTES, Result, WireRow, row_to_wire
 from .core.records import Conflict, Device, Head, Located, NodeOwner, StoredFate
-from .registry import CONFLICT, NAME_MAX, SyncedTable, entities, tables
+from .registry import CONFLICT, NAME_MAX, SyncedTable, entities, tables, wire_name
 from .sql import statements
 
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -368,21 +368,32 @@ def _bytes(text: str, **parts: Any) -> bytes:
 
 def _body(table: SyncedTable) -> sql.Composable:
     """A row's values as JSON text, canonical: decimals without trailing zeros, as text."""
-    pairs = [sql.SQL("'exists', sync_exists")]
+    values: dict[str, sql.Composable] = {EXISTS: sql.Identifier("sync_exists")}
     for name, (column, _kind) in table.columns.items():
-        value = sql.Identifier(column)
+        value: sql.Composable = sql.Identifier(column)
         if table.entity.fields[name].kind == "decimal":
             value = sql.SQL("trim_scale({})::text").format(value)
-        pairs.append(sql.SQL("{}, {}").format(sql.Literal(name), value))
-    return sql.SQL("json_build_object({})::text").format(sql.SQL(", ").join(pairs))
+        values[name] = value
+    return _object(values)
 
 
-_CONFLICT_BODY = sql.SQL(
-    "json_build_object('exists', true, 'rowEntity', entity, 'rowId', row_id, 'field', field,"
-    " 'winningValue', winning_value, 'winningStamp', winning_stamp,"
-    " 'winningDevice', winning_device, 'winningUser', winning_user,"
-    " 'losingValue', losing_value, 'losingStamp', losing_stamp,"
-    " 'losingDevice', losing_device, 'losingUser', losing_user, 'atMs', at_ms)::text"
+def _object(values: Mapping[str, sql.Composable]) -> sql.Composable:
+    """One JSON object as text. json_build_object takes a third longer, and puts blanks in."""
+    named = [
+        sql.SQL("{} AS {}").format(each, sql.Identifier(name)) for name, each in values.items()
+    ]
+    return sql.SQL("(SELECT row_to_json(o)::text FROM (SELECT {}) o)").format(
+        sql.SQL(", ").join(named)
+    )
+
+
+_CONFLICT_COLUMNS = (
+    "row_id", "field", "winning_value", "winning_stamp", "winning_device", "winning_user",
+    "losing_value", "losing_stamp", "losing_device", "losing_user", "at_ms",
+)  # fmt: skip
+_CONFLICT_BODY = _object(
+    {EXISTS: sql.SQL("true"), "rowEntity": sql.Identifier("entity")}
+    | {wire_name(column): sql.Identifier(column) for column in _CONFLICT_COLUMNS}
 )
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from syncapp import engine
 from syncapp.core.clock import ms_of, next_stamp
-from syncapp.core.cursor import text_to_cursor
+from syncapp.core.cursor import START, text_to_cursor
+from syncapp.core.messages import Changes, encode, text_to_down, wire_to_row
+from syncapp.repository import WirePages
 from syncapp.tests.household import now_ms
+from tenants.context import in_tenant
 
 DAY_MS = 86_400_000
 
@@ -148,6 +151,29 @@ def test_e08_compaction_waits_for_active_devices_and_not_for_silent_ones(househo
     results = phone.push(create, late)
     assert [each.fate for each in results] == ["applied", "applied"]
     assert head.horizon < results[0].stamp < results[1].stamp
+
+
+def test_what_goes_to_the_wire_as_it_is_stored_says_the_same_as_the_rows(household, psql):
+    phone, laptop = household.device("phone"), household.device("laptop")
+    ids = [str(uuid.uuid4()) for _ in range(4)]
+    fields = {"name": 'Käthe\'s "Giro"\n\\', "balance": "12.5", "accountGroupId": ids[3]}
+    phone.push(*(phone.change("create", "account", each, fields) for each in ids[:2]))
+    laptop.push(
+        laptop.change("edit", "account", ids[0], {"balance": "-3"})
+    )  # overrules: a conflict
+    laptop.push(laptop.change("delete", "account", ids[1]))
+    laptop.push(laptop.change("delete", "account", ids[2]))  # was never here
+    psql.execute(f"UPDATE {household.schema}.account SET note = 'by hand' WHERE id = %s", (ids[0],))
+
+    with in_tenant(household.id) as inside:
+        told, _ = WirePages(inside, household.schema).page(START, 500)
+    text = encode(
+        Changes(rows=[each.row for each in told], to=1, start=0, cursor="", more=False, head=1)
+    )
+    frame = text_to_down(text)
+    assert {(row.entity, row.id): wire_to_row(row) for row in frame.rows} == household.rows()
+    assert [row.entity for row in frame.rows].count("conflict") == 2  # neither was seen
+    assert '" : ' not in text and '": ' not in text
 
 
 def test_only_this_households_tables_answer(households):
