@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from finwise.tracebacks import print_without_values, text_without_values
 
 SECRET_KEY_MIN_CHARACTERS = 50
 SECRET_KEY_MIN_DIFFERENT = 10
+ORIGIN = re.compile(r"https://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?", re.ASCII)
 
 # One database thread per worker of tenants/context.py, plus those of pages and the admin.
 POOL_SIZE = 8 + 4
@@ -26,7 +28,9 @@ class Refusal(Problem, ImproperlyConfigured):
     """The environment asks for something unsafe or impossible."""
 
 
-def refuse_unsafe(way: str, *, debug: bool, secret_key: str, hosts: list[str]) -> None:
+def refuse_unsafe(
+    way: str, *, debug: bool, secret_key: str, hosts: list[str], origins: list[str]
+) -> None:
     """Raise Refusal, with what to do, if a site would start unsafely."""
     if way not in ("local", "production"):
         raise Refusal(f"FINWISE_ENV is {way!r}; it has to be local or production.")
@@ -46,11 +50,18 @@ def refuse_unsafe(way: str, *, debug: bool, secret_key: str, hosts: list[str]) -
             "  python3 -c 'import secrets; print(secrets.token_urlsafe(64))'\n"
             "and keep it: with another one, everybody is signed out."
         )
-    if not hosts or any(host in ("*", "") for host in hosts):
+    # Django takes ".example.org" for every name below it, whoever has that.
+    if not hosts or any("*" in host or host.startswith(".") or not host for host in hosts):
         raise Refusal(
-            "FINWISE_HOSTS has to name the site's hosts, such as finwise.example.org, separated "
-            "by commas, and not '*'."
+            "FINWISE_HOSTS has to name the site's hosts, such as finwise.example.org, one by one, "
+            "separated by commas, and no pattern."
         )
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise Refusal(
+                f"FINWISE_ORIGINS holds {origin!r}. An origin is written like "
+                "https://finwise.example.org, without a path and without a pattern."
+            )
 
 
 def local_secret_key(state_dir: Path) -> str:

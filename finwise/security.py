@@ -17,6 +17,15 @@ RULES = (
 )
 POLICY = "; ".join(RULES)
 
+# What FinWise never asks a browser for, nobody who sneaks in shall get. And no other site may
+# load its answers into a page of its own.
+ALWAYS = {
+    "Permissions-Policy": (
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
 
 def policy_for_app(host: str) -> str:
     """The policy for the app's shell, which opens a socket and has a service worker.
@@ -57,4 +66,6 @@ def with_policy(response: HttpResponse) -> HttpResponse:
     # What depends on who asks is for that one's eyes, and stays in no cache on the way.
     if "cookie" in response.headers.get("Vary", "").lower():
         response.headers.setdefault("Cache-Control", "no-store, private")
+    for name, value in ALWAYS.items():
+        response.headers.setdefault(name, value)
     return response

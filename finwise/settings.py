@@ -35,7 +35,15 @@ IS_PRODUCTION = FINWISE_ENV == "production"
 DEBUG = env.bool("FINWISE_DEBUG", False)
 SECRET_KEY = env.str("FINWISE_SECRET_KEY", "")
 ALLOWED_HOSTS: list[str] = env.list("FINWISE_HOSTS", default=[])
-refuse_unsafe(FINWISE_ENV, debug=DEBUG, secret_key=SECRET_KEY, hosts=ALLOWED_HOSTS)
+# Pages of these origins may post forms and open sockets too, besides the site's own.
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
+refuse_unsafe(
+    FINWISE_ENV,
+    debug=DEBUG,
+    secret_key=SECRET_KEY,
+    hosts=ALLOWED_HOSTS,
+    origins=CSRF_TRUSTED_ORIGINS,
+)
 if not IS_PRODUCTION:
     SECRET_KEY = SECRET_KEY or local_secret_key(STATE_DIR)
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1", "localhost", "[::1]"]
@@ -173,16 +181,18 @@ CSRF_COOKIE_SAMESITE = "Lax"
 
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-# Pages of these origins may post forms and open sockets too, besides the site's own.
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
 # Whether X-Forwarded-* can be believed: a proxy of the operator's sets them, and nobody else can.
 IS_BEHIND_PROXY = env.bool("FINWISE_BEHIND_PROXY", False)
 # Whose address counts for limits: the last one in X-Forwarded-For, and never what a visitor
 # wrote there; without a proxy, the other end of the connection.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if IS_BEHIND_PROXY else 0
 if IS_PRODUCTION:
+    # The prefix makes browsers refuse a cookie that a neighbouring site tries to set.
+    SESSION_COOKIE_NAME = "__Host-session"
+    CSRF_COOKIE_NAME = "__Host-csrf"
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = env.bool("FINWISE_REDIRECT_TO_TLS", True)
     SECURE_REDIRECT_EXEMPT = ["^health/"]  # asked from inside, where there is no TLS
     SECURE_HSTS_SECONDS = 365 * 24 * 3600

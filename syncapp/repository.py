@@ -277,6 +277,11 @@ def seed(connection: Any, schema: str, owner_id: Any) -> None:
     cursor.execute(statement(schema, "write_member"), {"user": str(owner_id), "role": "owner"})
 
 
+def lock_head(connection: Any, schema: str) -> None:
+    """Take the lock that every push and every change of the members takes first."""
+    psycopg.Cursor(connection.connection).execute(statement(schema, "lock_head"))
+
+
 def set_member(connection: Any, schema: str, user_id: Any, role: str) -> None:
     """Mirror a role, under the head's lock: every push reads it after the lock."""
     cursor = psycopg.Cursor(connection.connection)

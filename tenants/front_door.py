@@ -18,7 +18,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
-from tenants.models import User
+from tenants.invitations import open_invitations
+from tenants.models import Invitation, User
+
+_INVITATION = "invitation"  # in the session: the one whose link this visitor has
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -26,7 +29,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Whether this visitor may make an account."""
-        return settings.ACCOUNT_IS_OPEN
+        return settings.ACCOUNT_IS_OPEN or _invited_as(request) is not None
+
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        """Who came by the link in a mail has shown that the mail reached them."""
+        return email.lower() == _invited_as(request)
 
     def save_user(
         self, request: HttpRequest, user: User, form: forms.Form, commit: bool = True
@@ -36,6 +43,17 @@ class AccountAdapter(DefaultAccountAdapter):
         if language in dict(settings.LANGUAGES):
             user.language = language
         return super().save_user(request, user, form, commit)
+
+
+def remember_invitation(request: HttpRequest, invitation: Invitation) -> None:
+    """This visitor has the link of the invitation: may sign up, at that address confirmed."""
+    request.session[_INVITATION] = str(invitation.pk)
+
+
+def _invited_as(request: HttpRequest) -> str | None:
+    number = request.session.get(_INVITATION)
+    found = open_invitations().filter(pk=number).first() if number else None
+    return found.email if found else None
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):

@@ -11,11 +11,16 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.translation import gettext as _
 
 from syncapp import repository
 from tenants.access import announce
 from tenants.context import call_in_tenant
 from tenants.models import Membership, Tenant, User
+
+
+class NotMember(Exception):
+    """Somebody who would have to belong to the household does not; nothing was changed."""
 
 
 class LastOwner(Exception):
@@ -38,6 +43,30 @@ def end_membership(tenant: Tenant, user: User) -> None:
     Does nothing if there is no membership. Raises LastOwner, Busy and DatabaseAway.
     """
     call_in_tenant(tenant.id, _end_membership, tenant, user.id)
+
+
+def hand_over(tenant: Tenant, giver: User, taker: User) -> None:
+    """Make `taker` an owner in the place of `giver`, who may edit from then on.
+
+    One transaction: there is never a moment without an owner, or with a half-done change.
+
+    Raises NotMember if one of them does not belong to the household or `giver` does not own
+    it, Busy and DatabaseAway.
+    """
+    call_in_tenant(tenant.id, _hand_over, tenant, giver.id, taker.id)
+
+
+def _hand_over(
+    connection: BaseDatabaseWrapper, tenant: Tenant, giver_id: UUID, taker_id: UUID
+) -> None:
+    repository.lock_head(connection, tenant.schema_name)
+    roles = dict(Membership.objects.filter(tenant=tenant).values_list("user_id", "role"))
+    if roles.get(giver_id) != Membership.Role.OWNER or taker_id not in roles:
+        raise NotMember(_("Only to a member of the household can it be handed over."))
+    if giver_id == taker_id:
+        return
+    _set_role(connection, tenant, taker_id, Membership.Role.OWNER)
+    _set_role(connection, tenant, giver_id, Membership.Role.EDITOR)
 
 
 def _set_role(connection: BaseDatabaseWrapper, tenant: Tenant, user_id: UUID, role: str) -> None:
@@ -66,4 +95,4 @@ def refuse_without_owner(tenant: Tenant, user_id: UUID) -> None:
         )
     )
     if owners == {user_id}:
-        raise LastOwner("A household needs an owner. Make somebody else an owner first.")
+        raise LastOwner(_("A household needs an owner. Make somebody else an owner first."))

@@ -23,6 +23,13 @@ SOUND_KEY = "b9cUqYz3_7hVtM2sKx0wPfR8dLnE5gJaQ1oWyTiHkZ6mXv4CrSuBpNjFeGlDAO-I"
         ({"debug": True}, "FINWISE_DEBUG"),
         ({"hosts": []}, "FINWISE_HOSTS"),
         ({"hosts": ["finwise.example.org", "*"]}, "FINWISE_HOSTS"),
+        ({"hosts": ["*.example.org"]}, "FINWISE_HOSTS"),
+        ({"hosts": [".example.org"]}, "FINWISE_HOSTS"),
+        ({"hosts": ["finwise.example.org", ""]}, "FINWISE_HOSTS"),
+        ({"origins": ["https://*.example.org"]}, "FINWISE_ORIGINS"),
+        ({"origins": ["http://finwise.example.org"]}, "FINWISE_ORIGINS"),
+        ({"origins": ["https://finwise.example.org/"]}, "FINWISE_ORIGINS"),
+        ({"origins": ["*"]}, "FINWISE_ORIGINS"),
         ({"way": "prodution"}, "has to be local or production"),
     ],
 )
@@ -32,6 +39,7 @@ def test_an_unsafe_site_does_not_start(changed: dict, told: str) -> None:
         "debug": False,
         "secret_key": SOUND_KEY,
         "hosts": ["finwise.example.org"],
+        "origins": ["https://app.example.org", "https://app.example.org:8443"],
     }
     arguments = {**sound, **changed}
     configuration.refuse_unsafe(**sound)

@@ -79,7 +79,7 @@ def build() -> None:
     say("Building the browser's app …")
     before = digest()
     fresh = FRONTEND / "dist.new"
-    run(with_node, "run", "build", "--silent", "--", "--outDir", fresh.name)
+    run(with_node, "run", "build", "--loglevel=error", "--", "--outDir", fresh.name)
     (fresh / DIGEST).write_text(before)
     # Whoever serves it now sees the old one or the new one, never half of one.
     old = FRONTEND / "dist.old"
@@ -102,7 +102,7 @@ def install(with_node: node.Node) -> None:
         pass
     say("Installing what frontend/package-lock.json lists …")
     # Development packages are what builds it; scripts of strangers need not run for that.
-    run(with_node, "ci", "--silent", "--include=dev", "--ignore-scripts")
+    run(with_node, "ci", "--loglevel=error", "--include=dev", "--ignore-scripts")
     mark.unlink(missing_ok=True)
     mark.write_bytes(wanted)
 

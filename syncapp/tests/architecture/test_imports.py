@@ -47,6 +47,9 @@ SHELL_DOORS = [
     "tenants.models",
     "tenants.shape",
 ]
+# The pages of people's households offer what a household can be taken along as.
+PAGES = "tenants.pages"
+PAGES_DOORS = ["syncapp.portable"]
 
 # A pure core computes; it does not look at a clock, a socket, a file or a die.
 PURE_STANDARD_LIBRARY = {
@@ -72,6 +75,8 @@ def test_arrows_point_down_only(package):
 
 
 def doors(path: Path) -> list[str]:
+    if is_inside(module_of(path), PAGES):
+        return PAGES_DOORS
     return SHELL_DOORS if any(is_inside(module_of(path), each) for each in SHELL) else []
 
 
