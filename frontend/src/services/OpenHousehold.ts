@@ -28,6 +28,7 @@ const LIST_MAX = 100
 const REPAINT_MS = 40 // so that a burst of commits is looked at once
 const REPAINT_MANY_MS = 250
 const MANY = 1_000
+const CLOCKS_APART_MS = 50
 
 /** What the stores show of it. */
 export interface Painted {
@@ -70,6 +71,8 @@ export class OpenHousehold implements SyncPort, EditPort {
   private edits = 0
   private editsSeen = 0 // those that the standing shows
   private busyMs: number | null = null
+  private checkedMs = 0
+  private lastGreenMs: number | null = null
   private repainting: ReturnType<typeof setTimeout> | null = null
   private turning: ReturnType<typeof setTimeout> | null = null
   private isLooking = false
@@ -334,13 +337,16 @@ export class OpenHousehold implements SyncPort, EditPort {
     const picture = this.socket.picture()
     const facts = this.facts(picture)
     const { standing } = this
-    if (isGreen(facts)) void this.noteChecked()
+    if (isGreen(facts)) {
+      this.lastGreenMs = facts.checkedMs
+      void this.noteChecked()
+    }
     this.last = {
       status: statusOf(facts),
       picture,
       isLeader: this.socket.isLeader,
       retryAtMs: picture.retryInMs === null ? null : facts.retryAtMs,
-      lastSuccessMs: isGreen(facts) ? facts.checkedMs : standing.meta.checkedMs,
+      lastSuccessMs: this.lastGreenMs ?? standing.meta.checkedMs,
       isLoaded: facts.isLoaded,
       role: standing.meta.role,
       pendingCount: facts.pending,
@@ -359,8 +365,10 @@ export class OpenHousehold implements SyncPort, EditPort {
     const wallMs = Date.now()
     const ago = (ms: number | null) => (ms === null ? null : nowMs - ms)
     const pending = Math.max(counts.pending, this.edits > this.editsSeen ? 1 : 0)
-    const isBusy = pending > 0 || meta.isWalking || meta.readSeq !== picture.head
-    this.busyMs = isBusy || !picture.isConfirmed ? (this.busyMs ?? nowMs) : null
+    const isBehind = meta.isWalking || meta.readSeq !== picture.head || !picture.isConfirmed
+    const isBusy = picture.awayForMs === null && (pending > 0 || isBehind)
+    this.busyMs = isBusy ? (this.busyMs ?? nowMs) : null
+    this.checkedMs = heardAt(this.checkedMs, wallMs - (picture.heardAgoMs ?? 0))
     return {
       nowMs,
       storage: this.storage,
@@ -386,8 +394,8 @@ export class OpenHousehold implements SyncPort, EditPort {
       awayMs: ago(picture.awayForMs),
       busyMs: this.busyMs,
       progressMs: this.progressMs(picture, nowMs, wallMs),
-      asOfMs: meta.checkedMs,
-      checkedMs: wallMs - (picture.heardAgoMs ?? 0),
+      asOfMs: this.lastGreenMs ?? meta.checkedMs,
+      checkedMs: this.checkedMs,
     }
   }
 
@@ -506,6 +514,11 @@ const NOT_ALLOWED: Readonly<Record<string, BlockedReason>> = {
 
 function blockedBy({ reason, lastCode }: Picture, role: Role): BlockedReason | null {
   return NOT_ALLOWED[reason] ?? NOT_ALLOWED[lastCode] ?? (role === "viewer" ? "viewer" : null)
+}
+
+/** When the server was heard: the two clocks that tell it are not read at once. */
+function heardAt(before: number, nowMs: number): number {
+  return Math.abs(nowMs - before) < CLOCKS_APART_MS ? before : Math.round(nowMs)
 }
 
 /** Whether there is something complete to show: a snapshot, or a household that was born here. */

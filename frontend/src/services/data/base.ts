@@ -20,21 +20,29 @@ type Id = [string, string]
 
 const idOf = ({ entity, id }: StoredRow): Id => [entity, id]
 
-/** Merge rows of the server into the base. */
+/** Merge rows of the server into the base. Returns how many of them are new here. */
 export async function takeIntoBase(
   db: Tables,
   wires: readonly (WireRow | StoredRow)[],
-): Promise<void> {
+): Promise<number> {
   const told = [...new Map(wires.map((wire) => [`${wire.entity}/${wire.id}`, wire])).values()]
   const bases = await db.base.bulkGet(told.map(({ entity, id }): Id => [entity, id]))
-  await db.base.bulkPut(
-    told.map((wire, n) => {
-      const base = bases[n]
-      // A row that was only kept is in the household again, just as it is told.
-      if (base === undefined || base.kept === 1) return storedWire(wire)
-      return stored(decided(rowOf(base), rowOf(storedWire(wire))))
-    }),
-  )
+  const changed: StoredRow[] = []
+  for (const [n, wire] of told.entries()) {
+    const stored = bases[n]
+    // A row that was only kept is in the household again, just as it is told.
+    const row = stored === undefined || stored.kept === 1 ? null : rowOf(stored)
+    const next = row === null ? storedWire(wire) : merged(row, rowOf(storedWire(wire)))
+    if (next !== null) changed.push(next)
+  }
+  await db.base.bulkPut(changed)
+  return changed.length
+}
+
+/** The base after the server has told a row; null if that is nothing new. */
+function merged(base: Row, told: Row): StoredRow | null {
+  const row = decided(base, told)
+  return isSame(base, row) ? null : stored(row)
 }
 
 /**

@@ -171,11 +171,11 @@ export async function onChanges(
         writing.isIdle = true // nothing new, nothing written
         return "stored"
       }
-      ground.received += rows.length
       if (frame.more || meta.isWalking) {
         await stage(db, rows)
+        ground.received += rows.length
       } else {
-        await takeIntoBase(db, rows)
+        ground.received += await takeIntoBase(db, rows)
         for (const { entity, id } of rows) writing.touch([entity, id])
       }
       meta.clock = observe(clockOf(meta), rows.map(newestOfWire)).last
