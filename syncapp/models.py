@@ -194,6 +194,7 @@ class Shown(models.Model):
     row_id = models.UUIDField()
     told_ms = models.BigIntegerField()
     last_stamp = _stamp_field()
+    last_entry_ms = models.BigIntegerField(default=0)
     versions = models.JSONField(default=list)
 
     class Meta:

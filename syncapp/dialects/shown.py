@@ -43,13 +43,15 @@ class Shown:
     """All that is remembered of one row for one device.
 
     told_ms: the newest time that the device was told, or has said, of this row; whatever
-    it is told next is later. last_stamp: the newest stamp that was minted for its changes.
+    it is told next is later. last_stamp: the newest stamp that was minted for its changes;
+    last_entry_ms: the newest time at which, by its own clock, they were made.
     """
 
     entity: str
     id: str
     told_ms: int = 0
     last_stamp: str = NO_STAMP
+    last_entry_ms: int = 0
     versions: list[Version] = field(default_factory=list)
 
     def version_at(self, ms: int) -> Version | None:
@@ -103,13 +105,19 @@ class Shown:
 
     @classmethod
     def from_plain(
-        cls, entity: str, row_id: str, told_ms: int, last_stamp: str, plain: list[list[Any]]
+        cls,
+        entity: str,
+        row_id: str,
+        told_ms: int,
+        last_stamp: str,
+        last_entry_ms: int,
+        plain: list[list[Any]],
     ) -> Shown:
         versions = [
             Version(ms, held, unpack_stamps({**held, EXISTS: ""}, common, exceptions))
             for ms, held, common, exceptions in plain
         ]
-        return cls(entity, row_id, told_ms, last_stamp, versions)
+        return cls(entity, row_id, told_ms, last_stamp, last_entry_ms, versions)
 
 
 def _version(ms: int, held: Mapping[str, str], stamps: Mapping[str, str]) -> Version:

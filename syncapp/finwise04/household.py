@@ -30,7 +30,6 @@ class ShownStore(Protocol):
     def of(self, device_id: str, keys: Collection[Key]) -> dict[Key, Shown]: ...
     def keys(self, device_id: str) -> set[Key]: ...
     def write(self, device_id: str, shown: Iterable[Shown]) -> None: ...
-    def forget(self, device_id: str, keys: Collection[Key]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +208,16 @@ def show_what_is_forgotten(desk: Desk, seen: Collection[Key], now_ms: int) -> li
     """
     _enter(desk)
     left = desk.store.keys(desk.identity.device) - set(seen)
-    gone = [
-        key
-        for key, shown in desk.store.of(desk.identity.device, left).items()
-        if any(version.stamps.get(EXISTS) for version in shown.versions)
-        and key not in desk.repository.rows([key])
-    ]
-    desk.store.forget(desk.identity.device, gone)
-    return [_delete(desk, desk.kinds[entity], row_id) for entity, row_id in gone]
+    rows = desk.repository.rows(left)
+    gone = []
+    for shown in desk.store.of(desk.identity.device, left - rows.keys()).values():
+        was_here = max((each.stamps.get(EXISTS, "") for each in shown.versions), default="")
+        if was_here:
+            # It stays remembered: an edit from before must not bring it back.
+            shown.tell(now_ms, {}, {EXISTS: was_here})
+            gone.append(shown)
+    desk.store.write(desk.identity.device, gone)
+    return [_delete(desk, desk.kinds[each.entity], each.id) for each in gone]
 
 
 def _tell(

@@ -27,10 +27,10 @@ class PostgresShown:
         wanted = set(keys)
         found = {}
         rows = self._run("shown_of", device=device_id, ids=[row_id for _, row_id in wanted])
-        for entity, row_id, told_ms, last_stamp, versions in rows:
+        for entity, row_id, *times, versions in rows:
             if (entity, row_id) in wanted:
                 plain = msgspec.json.decode(versions)
-                found[entity, row_id] = Shown.from_plain(entity, row_id, told_ms, last_stamp, plain)
+                found[entity, row_id] = Shown.from_plain(entity, row_id, *times, plain)
         return found
 
     def keys(self, device_id: str) -> set[Key]:
@@ -43,17 +43,13 @@ class PostgresShown:
                 "row_id": each.id,
                 "told_ms": each.told_ms,
                 "last_stamp": each.last_stamp,
+                "last_entry_ms": each.last_entry_ms,
                 "versions": each.to_plain(),
             }
             for each in shown
         ]
         if records:
             self._run("write_shown", device=device_id, shown=_to_json(records))
-
-    def forget(self, device_id: str, keys: Collection[Key]) -> None:
-        records = [{"entity": entity, "id": row_id} for entity, row_id in keys]
-        if records:
-            self._run("forget_shown", device=device_id, rows=_to_json(records))
 
 
 def _to_json(value: Any) -> str:

@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
                 ('row_id', models.UUIDField()),
                 ('told_ms', models.BigIntegerField()),
                 ('last_stamp', models.CharField(db_collation='C', default='', max_length=35)),
+                ('last_entry_ms', models.BigIntegerField(default=0)),
                 ('versions', models.JSONField(default=list)),
             ],
             options={

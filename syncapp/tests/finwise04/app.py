@@ -29,9 +29,14 @@ def ms_of(text: str) -> int:
 class AppStore:
     """One browser's data of one household."""
 
-    def __init__(self, tenant_id: str, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        tenant_id: str,
+        clock: Callable[[], int],
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
         self.tenant_id = tenant_id
-        self._clock = clock
+        self._clock, self._new_id = clock, new_id
         # IndexedDB, which survives a reload, by entityType and id.
         self.kept: dict[str, dict[str, Record]] = {"Account": {}, "AccountGroup": {}}
         self.queue: list[dict[str, Any]] = []
@@ -158,7 +163,7 @@ class AppStore:
     # --- inside
 
     def _create(self, kind: str, fields: Record) -> str:
-        row_id = str(uuid.uuid4())
+        row_id = self._new_id()
         record = {"id": row_id, **fields, "updated_at": iso(self._clock())}
         self._put(kind, record)
         self._enqueue(kind, row_id, "create", record)
@@ -167,7 +172,7 @@ class AppStore:
     def _enqueue(self, kind: str, row_id: str, does: str, payload: Record) -> None:
         self.queue.append(
             {
-                "id": str(uuid.uuid4()),
+                "id": self._new_id(),
                 "tenantId": self.tenant_id,
                 "entityType": kind,
                 "entityId": row_id,
