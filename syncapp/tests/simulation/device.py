@@ -281,7 +281,8 @@ class Device:
                 continue
             local, stamp = before[result.number]
             made = self.diary.made[local]
-            require(made.ends in ("", "parked"), f"{local} has one fate", made, result)
+            is_open = made.ends in ("", "parked", "healing")  # what was healing may be open again
+            require(is_open, f"{local} has one fate", made, result)
             made.stamp = result.stamp or stamp
             if result.fate == "refused":
                 made.ends = queue.get(local, "gone")
@@ -295,9 +296,16 @@ class Device:
             self._check_order(local, made)
 
     def _check_order(self, local: int, made: Made) -> None:
-        """A device's changes to one row keep their order, whoever re-stamped them."""
+        """A device's changes to one row keep their order, whoever re-stamped them.
+
+        One that was superseded has left nothing to come before: all its fields lost to newer
+        ones, and nobody can tell whether what was typed after it is stamped before it. Nor
+        has one whose row was deleted and compacted.
+        """
+        compacted = self.oracle.compacted.get(made.key, "")
         for other, each in self.diary.made.items():
-            if other < local and each.key == made.key and each.ends in ("applied", "superseded"):
+            is_there = each.ends == "applied" and each.stamp > compacted
+            if other < local and each.key == made.key and is_there:
                 require(each.stamp < made.stamp, f"{other} before {local}", each, made)
 
     def _note_healed(self) -> None:
@@ -374,7 +382,7 @@ class Device:
                 else cell
                 for name, cell in cells.items()
             }
-        facts = difference(mine, server)
+        facts = difference(mine, self.oracle.without_compacted(server, mine))
         require(not facts, "a complete walk shows what the server held (mine, its)", *facts)
         missing = set(disputes) - self.disputes(base) - self.dropped
         require(not missing, "conflicts reach the device", *sorted(missing))

@@ -103,11 +103,30 @@ class Oracle:
         # In every life of the household: what was accepted, and what compaction took.
         self.accepted: set[tuple[Key, str, str, str]] = set()
         self.compacted: dict[Key, str] = {}  # the newest stamp of the tombstone
+        # Conflicts dropped after 90 days: a backup may bring them back, nobody has to hear.
+        self.dropped: set[Dispute] = set()
         self.lives = 0  # grows with every restore
 
     @property
     def rows(self) -> Rows:
         return self.state.rows
+
+    @property
+    def disputes(self) -> frozenset[Dispute]:
+        """The conflicts that every device has to hear of."""
+        return frozenset(self.state.conflicts.keys() - self.dropped)
+
+    def without_compacted(self, rows: Rows, known: Rows) -> Rows:
+        """Without tombstones that a reader does not know because they had been compacted.
+
+        A backup brings them back under the seq that they had, which the reader has passed.
+        Neither it nor the server shows such a row.
+        """
+        return {
+            key: cells
+            for key, cells in rows.items()
+            if key in known or is_here(cells) or newest(cells) > self.compacted.get(key, "")
+        }
 
     # --- hello -------------------------------------------------------------------------
 
@@ -266,8 +285,10 @@ class Oracle:
             require(horizon >= newest(cells), "the horizon covers what was compacted", key)
             self.compacted[key] = max(newest(cells), self.compacted.get(key, ""))
         self.state.rows, self.state.horizon = rows, horizon
+        old = {key for key, each in self.state.conflicts.items() if each[2] < before}
+        self.dropped |= old
         self.state.conflicts = {
-            key: each for key, each in self.state.conflicts.items() if each[2] >= before
+            key: each for key, each in self.state.conflicts.items() if key not in old
         }
         for key, each in self.state.answered.items():
             if each is not None and each[2] < before:

@@ -276,8 +276,7 @@ class Server:
             more=page.more,
             head=page.head.seq,
         )
-        state = self.oracle.state
-        self._send(socket, frame, state.rows, frozenset(state.conflicts))
+        self._send(socket, frame, self.oracle.rows, self.oracle.disputes)
 
     def hear_head(self) -> None:
         """The beat: the head is read from the database."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from syncapp import engine
@@ -43,28 +42,12 @@ class SimulationFailed(AssertionError):
     """Tells the seed, what went wrong, and the last steps that led to it."""
 
 
-@dataclass(frozen=True)
-class Faults:
-    """How often what happens in this story; each story has its own mixture."""
-
-    weights: dict[str, float]
-
-    @classmethod
-    def draw(cls, rng: random.Random) -> Faults:
-        weights = {name: weight for name, (weight, always) in _STEPS.items()}
-        for name, (weight, always) in _STEPS.items():
-            weights[name] = weight * rng.choice([0.5, 1, 2]) if always else 0.0
-            if not always and rng.random() < 0.4:
-                weights[name] = weight * rng.choice([0.5, 1, 3])
-        return cls(weights)
-
-
 # What may happen: its weight, and whether it does so in every story.
 _STEPS: dict[str, tuple[float, bool]] = {
-    "frame": (110, True),
-    "page": (40, True),
+    "frame": (80, True),
+    "page": (30, True),
     "person": (30, True),
-    "time": (16, True),
+    "time": (14, True),
     "cut": (6, False),
     "half_open": (2, False),
     "repeat": (4, False),
@@ -90,6 +73,26 @@ _STEPS: dict[str, tuple[float, bool]] = {
     "limits": (2, False),
     "join": (1, False),
 }
+# What a story is about: weights on top of its mixture; 0 keeps something out of it.
+_THEMES: list[dict[str, float]] = [
+    {},
+    {},
+    {"backup": 6, "restore": 6, "new_epoch": 0, "hundred_days": 0},
+    {"backup": 5, "restore": 4, "hundred_days": 4, "new_epoch": 0},
+    {"hundred_days": 6, "compact": 3, "server_clock": 0, "new_epoch": 0},
+    {"clone": 4, "phone_backup": 4, "phone_restore": 4},
+    {"version": 8, "role": 4},
+    {"device_crash": 12, "server_death": 12, "cut": 12},
+]
+
+
+def draw_weights(rng: random.Random) -> dict[str, float]:
+    """How often what happens in this story; each has its own mixture and theme."""
+    weights = {}
+    for name, (weight, is_always) in _STEPS.items():
+        is_in = is_always or rng.random() < 0.4
+        weights[name] = weight * rng.choice([0.5, 1, 2]) if is_in else 0.0
+    return weights | rng.choice(_THEMES)
 
 
 class Simulation:
@@ -107,13 +110,13 @@ class Simulation:
         self.ms = START_MS
         self.server_off_ms = 0
         self.story: list[str] = []
-        self.faults = Faults.draw(self.rng)
+        self.weights = draw_weights(self.rng)
         self.oracle = Oracle()
         self.ground = ground(self.rng, ANNA, START_MS)
         self.ground.set_role(BEN, "editor")
         self.is_in_memory = isinstance(self.ground, MemoryGround)
         self.versions = versions(self.ground.entities)
-        self.version = self.rng.choice([0, 1, 2]) if self.faults.weights["version"] else 2
+        self.version = self.rng.choice([0, 1, 2]) if self.weights["version"] else 2
         self.ground.entities = self.versions[self.version]
         self.server = Server(self.ground, self.oracle, self.rng, self.server_ms)
         self.server.batch_rows = self.rng.choice([1, 2, 3, 5, BATCH_MAX_ROWS, BATCH_MAX_ROWS])
@@ -150,7 +153,7 @@ class Simulation:
         return f"seed {self.seed}, step {self.step} of {self.steps}:\n{tail}\n{what}"
 
     def _step(self) -> None:
-        names, weights = zip(*self.faults.weights.items(), strict=True)
+        names, weights = zip(*self.weights.items(), strict=True)
         [name] = self.rng.choices(names, weights)
         self.ms += self.rng.choice([1, 1, 5, 40])
         getattr(self, f"_{name}")()
@@ -271,7 +274,11 @@ class Simulation:
     # --- the network
 
     def _frame(self) -> None:
-        """One thing arrives, at either end of some socket."""
+        """Some things arrive, each at either end of some socket."""
+        for _ in range(self.rng.choice([1, 1, 2, 4])):
+            self._one_frame()
+
+    def _one_frame(self) -> None:
         self.sockets = [each for each in self.sockets if each.up or each.down or each.is_served]
         ways = [(each, "up") for each in self.sockets if each.up and each.is_served]
         ways += [(each, "down") for each in self.sockets if each.down]
@@ -487,7 +494,7 @@ class Simulation:
         if not self.backups:
             return
         self._server_dies()
-        backup, state = self.rng.choice(self.backups)
+        backup, state = self.rng.choice([self.backups[-1], self.rng.choice(self.backups)])
         for device in self.devices:
             device.owes = device.holds()
         self.ground.restore(backup)
@@ -547,8 +554,11 @@ class Simulation:
 
     def _is_settled(self, device: Device) -> bool:
         facts, session = device.replica.facts(), device.talk.session
+        # What it heard last may be some seconds old, of a server that was restored since.
+        is_connected = device.socket is not None and device.socket.is_served
         return (
-            session.phase == "idle"
+            is_connected
+            and session.phase == "idle"
             and not (facts.is_walking or facts.has_rows or facts.has_changes)
             and facts.read_seq == session.head == self.oracle.state.seq
             and (device.talk.is_up_to_date(self.ms) or device.replica.parked_count > 0)
