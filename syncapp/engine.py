@@ -14,7 +14,15 @@ from typing import Any, Protocol
 
 from .core.change import EXISTS, Row, written_by
 from .core.clock import NO_STAMP, SERVER_NODE, ms_of, newest, next_stamp, node_of
-from .core.cursor import START, Cursor, Position, end_of, text_to_cursor
+from .core.cursor import (
+    START,
+    Cursor,
+    Position,
+    anchor_to_text,
+    end_of,
+    text_to_anchor,
+    text_to_cursor,
+)
 from .core.entity import Entity, canonical, canonical_fields
 from .core.errors import BadFrame, Forbidden, NotYours, Refused, Restarting
 from .core.merge import Decision, conflict_id, decide, is_same, merge
@@ -189,13 +197,31 @@ def _reset_reason(repository: Repository, head: Head, device: Device, hello: Hel
     if hello.cursor is not None:
         cursor = text_to_cursor(hello.cursor)
         reason = "horizon" if cursor is None else why_lost(repository, head, cursor)
-    if reason != "operator" and hello.acknowledged > device.last_number:
+    is_of_another_past = hello.acknowledged > device.last_number or _is_lost(
+        repository, head, hello.anchor
+    )
+    if reason != "operator" and is_of_another_past:
         reason = "restored"
     if reason is None and device.reset and hello.reset != device.reset:
         reason = device.reset  # told before, but the device did not note it
     if reason == "horizon" and "restored" in (device.reset, hello.reset):
         reason = "restored"  # a second reset must not make the device forget to heal
     return reason
+
+
+def _is_lost(repository: Repository, head: Head, anchor: str) -> bool:
+    """Whether an ack was given in another past: what it acknowledged may be missing here.
+
+    The cursor may be older than the ack, and the numbers be used up by a copy of the device,
+    or belong to a former identity: only this tells. A pruned fingerprint tells nothing.
+    """
+    told = text_to_anchor(anchor)
+    if told is None:
+        return False
+    seq, fingerprint = told
+    if seq >= head.seq:
+        return (seq, fingerprint) != (head.seq, head.fingerprint)
+    return repository.fingerprint_of(seq) not in (None, fingerprint)
 
 
 def why_lost(repository: Repository, head: Head, cursor: Cursor) -> str | None:
@@ -426,7 +452,12 @@ def apply_push(
         else:
             result = Result(change.number, "settled")  # a clone: two changes, one number
         results.append(result)
-    return Outcome(Ack(results=results), work.finish(fates))
+    seq = work.finish(fates)
+    return Outcome(Ack(results=results, head=head.seq, anchor=_anchor_of(head)), seq)
+
+
+def _anchor_of(head: Head) -> str:
+    return anchor_to_text(head.seq, head.fingerprint)
 
 
 def _repeated(work: _Work, change: Change, result: Result) -> Result:
@@ -538,8 +569,15 @@ def apply_rows(
             work.changed.add(key)
     if message.last:
         device.is_healing = False
-    ack = Ack(rows=len(message.rows), refused_rows=refused, of="rows")
-    return Outcome(ack, work.finish())
+    seq = work.finish()
+    ack = Ack(
+        rows=len(message.rows),
+        refused_rows=refused,
+        of="rows",
+        head=head.seq,
+        anchor=_anchor_of(head),
+    )
+    return Outcome(ack, seq)
 
 
 def _acceptable(work: _Work, row: Row, refused: list[RefusedRow]) -> Row | None:

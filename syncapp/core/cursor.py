@@ -17,6 +17,8 @@ _TEXT = re.compile(
     re.ASCII,
 )
 
+_ANCHOR = re.compile(r"(?P<seq>[0-9]{1,18})\.(?P<fingerprint>[0-9a-f]{16})\Z", re.ASCII)
+
 
 class Position(NamedTuple):
     """A place in the order (seq, entity, id) in which rows are read.
@@ -61,6 +63,17 @@ class Cursor:
 
     def at(self, position: Position) -> Cursor:
         return replace(self, position=position)
+
+
+def anchor_to_text(seq: int, fingerprint: str) -> str:
+    """The anchor that an ack names: the household's head when it was written."""
+    return f"{seq}.{fingerprint}"
+
+
+def text_to_anchor(text: str) -> tuple[int, str] | None:
+    """(seq, fingerprint); None for anything that is not an anchor."""
+    match = _ANCHOR.match(text)
+    return None if match is None else (int(match["seq"]), match["fingerprint"])
 
 
 def text_to_cursor(text: str) -> Cursor | None:

@@ -46,6 +46,7 @@ Name = Annotated[str, Meta(max_length=40, min_length=1, pattern=_PLAIN)]
 Label = Annotated[str, Meta(max_length=120, pattern=_PLAIN)]
 HouseholdName = Annotated[str, Meta(max_length=120, min_length=1, pattern=_PLAIN)]
 CursorText = Annotated[str, Meta(max_length=240)]
+AnchorText = Annotated[str, Meta(max_length=40)]
 
 ChangeKind = Literal["create", "edit", "delete"]
 ResetReason = Literal["horizon", "restored", "operator"]
@@ -98,7 +99,8 @@ class Household(Struct, rename="camel", forbid_unknown_fields=True):
 class Hello(_Up, tag="hello"):
     """The first frame. `reset`: one that this device has noted and not finished.
 
-    A `restored` one is finished when the end of the heal list is acknowledged.
+    A `restored` one is finished when the end of the heal list is acknowledged. `anchor`:
+    that of the newest ack.
     """
 
     device: Uuid
@@ -112,6 +114,7 @@ class Hello(_Up, tag="hello"):
     clock_ms: Moment = 0
     household: Household | None = None
     reset: ResetReason | None = None
+    anchor: AnchorText = ""
 
 
 class Push(_Up, tag="push"):
@@ -240,12 +243,18 @@ class RefusedRow(Struct, rename="camel", omit_defaults=True):
 
 
 class Ack(_Down, tag="ack"):
-    """Durable now: the answer to `push` (a result each) or `rows` (how many are settled)."""
+    """Durable now: the answer to `push` (a result each) or `rows` (how many are settled).
+
+    head: the household's, with this in it. anchor: opaque; the next `hello` says it, so that
+    a server which was restored to a moment before is found out.
+    """
 
     results: list[Result] = []
     rows: int = 0
     refused_rows: list[RefusedRow] = []
     of: Literal["push", "rows"] = "push"
+    head: Count = 0
+    anchor: AnchorText = ""
 
 
 class News(_Down, tag="news"):

@@ -57,8 +57,9 @@ class Facts:
     """What the replica holds at the moment of an event.
 
     read_seq: read completely up to here. is_walking: a walk of several pages, or a reset,
-    is not complete. has_rows: something to heal, or the empty list is not reported yet.
-    has_changes: something to push. may_write: the role allows it.
+    is not complete, or nothing was ever read: there is no cursor. has_rows: something to
+    heal, or the empty list is not reported yet. has_changes: something to push. may_write:
+    the role allows it.
     """
 
     read_seq: int = 0

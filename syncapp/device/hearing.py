@@ -6,7 +6,7 @@ cursor has not moved, an answer because its number is still open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from syncapp.core.change import EXISTS, Row
@@ -84,6 +84,10 @@ class Hearing(Settling):
         meta.reset = reason
         meta.cursor, meta.read_seq, meta.is_walking = None, 0, True
         self.store.empty_staging()
+        if reason != "horizon":
+            meta.anchor = ""  # it has told, or is of a life that has ended
+        if reason == "restored":
+            self.store.heal_again()
 
     def _forget_old_conflicts(self, meta: Meta) -> None:
         before_ms = self.corrected_ms(meta) - CONFLICT_DAYS_MS
@@ -114,31 +118,40 @@ class Hearing(Settling):
             if frame.more or meta.is_walking:
                 self.store.stage(frame.rows)
             else:
-                self._take_into_base(frame.rows)
+                self._take_into_base(frame.rows, frame.head)
                 self.changed.update((row.entity, row.id) for row in frame.rows)
             clock = self.clock(meta)
             clock.observe(_stamps_of(frame.rows))
             meta.clock = clock.last
             meta.cursor, meta.read_seq = frame.cursor, frame.to
             if meta.is_walking and not frame.more:
-                self._finish_walk(meta)
+                self._finish_walk(meta, frame.head)
             meta.is_walking = frame.more
+            if not meta.is_walking:
+                self.changed.update(self.store.delete_healed(meta.read_seq))
             self.store.put_meta(meta)
             return "stored"
 
-    def _take_into_base(self, rows: Iterable[WireRow]) -> None:
-        """Merge rows of the server into the base."""
-        merged: list[Row | WireRow] = []
-        for wire in rows:
-            base = self.store.base_row((wire.entity, wire.id))
-            merged.append(wire if base is None else _decided(base, wire_to_row(wire)))
-        self.store.put_base(merged)
+    def _take_into_base(self, rows: Sequence[WireRow], head: int) -> None:
+        """What the server tells of a row is whole, and replaces what was known of it.
 
-    def _finish_walk(self, meta: Meta) -> None:
+        Also what had newer stamps: the row may have been deleted, compacted, and made anew with
+        older values. But not what an ack has told later than `head`, when the page was read:
+        with that the row comes again.
+        """
+        newer = self.store.base_acked_after(head)
+        told = [each for each in rows if (each.entity, each.id) not in newer]
+        for wire in rows if newer else ():
+            if (wire.entity, wire.id) in newer:
+                base, acked_at = newer[wire.entity, wire.id]
+                self.store.put_base([_decided(base, wire_to_row(wire))], acked_at)
+        self.store.put_base(told)
+
+    def _finish_walk(self, meta: Meta, head: int) -> None:
         """The last page is staged: the whole walk becomes the base, in this transaction."""
         self.changed.update(self.store.staged_keys())
         if meta.reset is None:
-            self._take_into_base(self.store.take_new_from_staging())
+            self._take_into_base(self.store.take_new_from_staging(), head)
         else:
             self._finish_reset(meta)
         self.store.empty_staging()
@@ -172,15 +185,7 @@ class Hearing(Settling):
 
 
 def _decided(base: Row, told: Row) -> Row:
-    """The base after the server has told a row: newer stamps win, and at equal ones its word.
-
-    (A value that this device had queued in another form than the server stored it would
-    otherwise stay different here for ever.) A told row is whole: where this device knows a
-    tombstone and the server a newer existence, the row may have been compacted and made anew
-    with less in it, or with older values; then nothing of the tombstone remains.
-    """
-    if not base.is_here and told.stamps.get(EXISTS, NO_STAMP) > base.stamps.get(EXISTS, NO_STAMP):
-        return told
+    """The base after a page that is older than an ack: by stamp, at equal ones as it is told."""
     for name, stamp in told.stamps.items():
         if stamp >= base.stamps.get(name, NO_STAMP):
             base.fields[name] = told.fields.get(name)

@@ -18,7 +18,9 @@ class Sending(Hearing):
         meta = self.meta
         return Facts(
             read_seq=meta.read_seq,
-            is_walking=meta.is_walking,
+            # Without a cursor nothing was read, not even that there is nothing: what an ack puts
+            # into the base must have a cursor beside it, or no reset would ever be found due.
+            is_walking=meta.is_walking or meta.cursor is None,
             has_rows=meta.is_heal_open or self.store.has_heal_rows(),
             has_changes=self.store.has_changes(),
             may_write=meta.role != "viewer",
@@ -40,6 +42,7 @@ class Sending(Hearing):
             clock_ms=max(self._hello_sent_ms, 0),
             household=None if meta.household_name is None else Household(meta.household_name),
             reset=meta.reset or ("restored" if meta.is_heal_open else None),  # type: ignore[arg-type]
+            anchor=meta.anchor,
         )
 
     def pull(self, *, ask: bool) -> Pull:

@@ -23,6 +23,7 @@ class Settling(Identity):
             return False
         with self.store.transaction():
             meta = self.meta
+            meta.anchor = ack.anchor
             entries = self.store.entries_numbered(each.number for each in ack.results)
             used: set[int] = set()  # entries whose number somebody else has used
             effective: dict[Key, str] = {}
@@ -33,7 +34,7 @@ class Settling(Identity):
                 if result.fate == "settled":  # there, but open here
                     used.add(entry.local)
                     continue
-                stamp = self._settle(entry, result)
+                stamp = self._settle(entry, result, ack.head)
                 if stamp > entry.stamp:
                     effective[entry.key] = max(stamp, effective.get(entry.key, NO_STAMP))
                 self.sent += 1
@@ -45,11 +46,11 @@ class Settling(Identity):
                 self.store.put_meta(meta)
             return bool(used)
 
-    def _settle(self, entry: Entry, result: Result) -> str:
+    def _settle(self, entry: Entry, result: Result, head: int) -> str:
         """Take one answer in. Returns the stamp under which the server has the change."""
         settled = settle(entry, result, self._ground_row(entry.key))
         if settled.won is not None:
-            self._take_won(entry, settled.won)
+            self._take_won(entry, settled.won, head)
         if settled.healing is not None:
             self.store.put_heal([settled.healing])
         if settled.remains is not None:
@@ -59,7 +60,7 @@ class Settling(Identity):
         self.changed.add(entry.key)
         return settled.effective
 
-    def _take_won(self, entry: Entry, won: Row) -> None:
+    def _take_won(self, entry: Entry, won: Row, head: int) -> None:
         """Merge what the server took of an entry into the base, so that it goes on showing.
 
         At once, not with the next page: until that comes, this device is the only one that
@@ -71,7 +72,7 @@ class Settling(Identity):
             # The tombstone may have been compacted, and the server's row be made anew by this
             # very entry. If it was not, the page tells what else is in it.
             base = None
-        self.store.put_base([_accepted(base, won)])
+        self.store.put_base([_accepted(base, won)], head)
 
     def _restamp_followers(self, meta: Meta, effective: dict[Key, str], used: set[int]) -> None:
         """What was typed after a change that the server re-stamped stays after it.
@@ -99,6 +100,8 @@ class Settling(Identity):
         versions, was_last = self._rows_in_flight
         self._rows_in_flight = None
         with self.store.transaction():
+            meta = self.meta
+            meta.anchor = ack.anchor
             refused: dict[Key, list[RefusedRow]] = {}
             for each in ack.refused_rows:
                 refused.setdefault((each.entity, each.id), []).append(each)
@@ -107,26 +110,31 @@ class Settling(Identity):
             self.store.delete_heal(each.version for each in sent)
             for heal in sent:
                 row = wire_to_row(heal.wire)
-                self._settle_row(row, refused.get((row.entity, row.id), []))
+                healed = self._settle_row(row, refused.get((row.entity, row.id), []))
+                if healed is not None:
+                    self.store.put_healed(healed, ack.head)
                 self.changed.add((row.entity, row.id))
             if was_last and not self.store.has_heal_rows():
-                meta = self.meta
                 meta.is_heal_open = False
-                self.store.put_meta(meta)
+            if not meta.is_walking:
+                self.store.delete_healed(meta.read_seq)  # nothing has changed there
+            self.store.put_meta(meta)
             self.store.release_kept()
 
-    def _settle_row(self, row: Row, refused: list[RefusedRow]) -> None:
+    def _settle_row(self, row: Row, refused: list[RefusedRow]) -> Row | None:
         """One healed row; what of it was refused stays here, visible.
 
-        What was taken comes back with a page: only that tells which stamps it has now.
+        Returns what was taken. It does not go into the base: only a page tells which stamps
+        it has now, or that it lies before the horizon and is gone.
         """
         key = (row.entity, row.id)
         waiting = [each for each in self.store.entries_of(key) if each.state == "healing"]
-        lost = Row(*key)
+        lost, healed = Row(*key), row.copy()
         for each in refused:
             is_whole = each.field in ("", EXISTS)
             names = list(row.fields) if is_whole else [each.field]
             for name in names:
+                healed.fields.pop(name, None), healed.stamps.pop(name, None)
                 if name in row.fields and not any(name in entry.written for entry in waiting):
                     lost.fields[name], lost.stamps[name] = row.fields[name], row.stamps[name]
             for entry in waiting:
@@ -138,6 +146,7 @@ class Settling(Identity):
             lost.fields[EXISTS], lost.stamps[EXISTS] = row.fields[EXISTS], row.stamps[EXISTS]
             self.store.park_heal(lost, refused[0].code, refused[0].message)
         self.store.delete_entries(each.local for each in waiting if each.state == "healing")
+        return healed if healed.fields else None
 
 
 def _accepted(base: Row | None, won: Row) -> Row:

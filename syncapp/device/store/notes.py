@@ -18,8 +18,9 @@ class Meta(msgspec.Struct, omit_defaults=True, kw_only=True):
     clock: the newest stamp given or heard. offset_ms: server's clock minus this one's;
     offset_samples: what it is the median of, newest last.
     cursor, read_seq: how far the server has been read; with is_walking, what was read last
-    lies in the staging. reset: a reset that is not complete. is_heal_open: the server waits
-    for the end of the heal list. role, version, url: as last told.
+    lies in the staging. anchor: of the newest ack. reset: a reset that is not complete.
+    is_heal_open: the server waits for the end of the heal list. role, version, url: as last
+    told.
     """
 
     household: str
@@ -37,6 +38,7 @@ class Meta(msgspec.Struct, omit_defaults=True, kw_only=True):
     cursor: str | None = None
     read_seq: int = 0
     is_walking: bool = False
+    anchor: str = ""
     reset: str | None = None
     is_heal_open: bool = False
     role: str = "owner"

@@ -46,11 +46,22 @@ class BaseRows(Database):
         )
         return [row(*each) for each in found]
 
-    def put_base(self, rows: Iterable[Row | WireRow]) -> None:
+    def put_base(self, rows: Iterable[Row | WireRow], acked_at: int = 0) -> None:
+        """acked_at: the head named by the newest ack that went into these rows; 0: a page."""
         self.run_many(
-            "REPLACE INTO base (entity, id, fields, stamp, stamps) VALUES (?, ?, ?, ?, ?)",
-            map(packed, rows),
+            "REPLACE INTO base (entity, id, fields, stamp, stamps, acked_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            ((*packed(each), acked_at) for each in rows),
         )
+
+    def base_acked_after(self, head: int) -> dict[Key, tuple[Row, int]]:
+        """The rows that an ack has changed later than `head`, and when."""
+        found = self.run(
+            "SELECT entity, id, fields, stamp, stamps, acked_at FROM base"
+            " WHERE acked_at > ? AND NOT is_kept",
+            max(head, 0),
+        )
+        return {(each[0], each[1]): (row(*each[:5]), each[5]) for each in found}
 
     def delete_base(self, keys: Iterable[Key]) -> None:
         self.run_many("DELETE FROM base WHERE entity = ? AND id = ?", keys)
@@ -121,7 +132,7 @@ class BaseRows(Database):
             "DELETE FROM base WHERE NOT EXISTS"
             " (SELECT 1 FROM outbox o WHERE o.entity = base.entity AND o.id = base.id)"
         )
-        self.run("UPDATE base SET is_kept = 1")
+        self.run("UPDATE base SET is_kept = 1, acked_at = 0")
         self.run(
             "REPLACE INTO base (entity, id, fields, stamp, stamps)"
             " SELECT entity, id, fields, stamp, stamps FROM staging"

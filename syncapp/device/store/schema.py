@@ -58,6 +58,13 @@ MIGRATIONS: tuple[str, ...] = (
     -- Conflicts that the person does not want to see any more.
     CREATE TABLE dismissed (id TEXT PRIMARY KEY) WITHOUT ROWID;
     """,
+    """
+    -- The head at which the server has taken a row of the heal list; null: it is to be sent.
+    ALTER TABLE heal ADD COLUMN healed_at INTEGER;
+    -- The head named by the newest ack that went into this row; 0: a page has told it since.
+    ALTER TABLE base ADD COLUMN acked_at INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX base_acked ON base (acked_at) WHERE acked_at > 0;
+    """,
 )
 VERSION = len(MIGRATIONS)
 

@@ -160,6 +160,23 @@ def test_the_heads_own_fingerprint_is_kept_for_ever(home):
     assert engine.why_lost(home.repository, home.repository.read_head(), cursor) is None
 
 
+def test_an_ack_of_another_past_means_a_restored_database(home):
+    """Whatever numbers and cursor say: a copy has used up the numbers, no page was read."""
+    cursor, backup = home.cursor().to_text(), home.repository.dump()
+    ack = home.push(change(1)).ack
+    assert home.hello(cursor=cursor, acknowledged=1, anchor=ack.anchor).reset is None
+    home.repository.restore(backup)
+    assert home.hello(cursor=cursor, anchor=ack.anchor).reset == "restored", "it is ahead"
+    home.repository.restore(backup)
+    other = home.push(change(1, fields={"name": "Urlaub"})).ack
+    assert (other.head, other.anchor != ack.anchor) == (ack.head, True)
+    home.push(change(2, "edit", {"name": "Giro"}))
+    said = {"cursor": cursor, "acknowledged": 1}
+    assert home.hello(**said, anchor=ack.anchor).reset == "restored", "it is another"
+    for anchor in (other.anchor, "", "nonsense", "1.00"):
+        assert home.hello(**said, anchor=anchor, reset="restored").reset is None
+
+
 def test_a_cursor_that_had_read_past_what_was_compacted_still_holds(home):
     home.push(change(1), change(2, "delete"))
     read = home.cursor()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from syncapp import engine
 from syncapp.core.errors import Restarting
-from syncapp.core.messages import Rows
+from syncapp.core.messages import Push, Rows
 
 from .harness import BEN, pump, rows_of, sync
 
 DAY_S = 24 * 3600
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 
 @pytest.fixture
@@ -166,6 +169,79 @@ def test_a_restore_under_an_open_conversation_is_noticed(server, pair):
     assert set(expected) <= set(a.look()) and len(a.look()) == 4
 
 
+def test_what_was_acknowledged_after_the_last_page_is_missed_whatever_number_it_had(
+    server, phone, tmp_path
+):
+    """A copy of this device has used its numbers since: neither they nor the cursor tell."""
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    backup = server.home.dump()
+    a.store.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(a.path, tmp_path / "copy.sqlite")
+    (group,) = fill(a, 1)
+    push_and_hear(server, a)
+    assert a.replica.meta.read_seq == 0 and a.replica.pending == 0
+    a.crash()
+    server.home.restore(backup)
+    copy = phone(tmp_path / "copy.sqlite", household=None)
+    fill(copy, 2, "Kopie")
+    sync(server, copy)
+    sync(server, a)
+    assert ("account_group", group) in rows_of(server.home)
+    sync(server, a, copy)
+    assert a.look() == copy.look() == rows_of(server.home) and len(a.look()) == 3
+
+
+def push_and_hear(server, a) -> None:
+    """Until the answer to what `a` has to send is heard, and no page."""
+    count = len(server.heard)
+    a.told()
+    while a.link.up:
+        server.take(a.link, a.link.up.popleft())
+        a.hear_one()
+    assert any(isinstance(each, Push | Rows) for each in server.heard[count:])
+
+
+@pytest.fixture
+def healed(server, phone, tmp_path):
+    """Has just healed a restored server, and not yet read the page that tells it."""
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    backup = server.home.dump()
+    fill(a, 3)
+    sync(server, a)
+    expected = rows_of(server.home)
+    a.cut()
+    server.home.restore(backup)
+    a.online()
+    while not server.home.all_rows() or a.store.has_heal_rows():
+        if a.link and a.link.up:
+            server.take(a.link, a.link.up.popleft())
+        elif not a.store.has_heal_rows():
+            server.deliver()
+        a.hear_one()
+        if a.link is None:
+            a.do(a.talk.asked(a.now))
+    return a, backup, expected
+
+
+def test_a_second_restore_right_after_healing_loses_nothing(server, healed):
+    a, backup, expected = healed
+    assert a.replica.meta.read_seq == 0
+    a.crash()
+    server.home.restore(backup)
+    sync(server, a)
+    assert rows_of(server.home) == expected == a.look() and a.is_green
+
+
+def test_what_was_healed_goes_on_showing_until_a_page_tells_it(server, healed):
+    a, _, expected = healed
+    assert a.look() == expected
+    pump(server, a)
+    assert a.look() == expected and a.is_green
+    assert a.store.heal_rows_of("account_group") == []
+
+
 # --- operator and horizon -----------------------------------------------------------------------
 
 
@@ -220,6 +296,74 @@ def test_a_device_that_was_away_for_too_long_takes_a_snapshot(server, absent):
     assert ("account_group", group) not in b.look()
     assert a.look() == b.look() | {("account_group", group): a.look()["account_group", group]}
     assert b.is_green
+
+
+def test_a_device_that_never_read_a_page_learns_what_was_compacted(server, phone):
+    """Its base came from acks alone; the deletion was compacted while it was away."""
+    a, b = phone(), phone()
+    sync(server, a)
+    (group,) = fill(a, 1)
+    push_and_hear(server, a)
+    a.cut()
+    sync(server, b)
+    b.replica.delete("account_group", group)
+    sync(server, b)
+    b.cut()
+    server.time.pass_s(91 * DAY_S)
+    compact(server)
+    sync(server, a)
+    assert a.look() == {} and a.is_green
+
+
+def test_a_row_that_was_compacted_and_made_anew_shows_as_the_server_has_it(server, phone):
+    """With older values than the tombstone had: B brings it back as it knew it."""
+    a, b = phone(), phone()
+    (group,) = fill(a, 1)
+    sync(server, a, b)
+    b.cut()
+    server.time.pass_s(1)
+    a.replica.edit("account_group", group, {"name": "neuer"})
+    a.replica.delete("account_group", group)
+    sync(server, a)
+    server.time.pass_s(1)
+    b.replica.edit("account_group", group, {"sortOrder": 7})
+    server.time.pass_s(91 * DAY_S)
+    for _ in range(2):  # A has read past it, and says so with its beat
+        server.time.pass_s(20)
+        sync(server, a)
+        a.do(a.talk.timer(a.now))
+        pump(server, a)
+    compact(server)
+    a.cut()
+    sync(server, b)
+    assert rows_of(server.home)["account_group", group][0]["name"] == "Gruppe 0"
+    a.replica.edit("account_group", group, {"image": IMAGE}, revives=True)
+    sync(server, a)
+    assert a.look() == rows_of(server.home)
+    assert a.replica.row("account_group", group).fields["name"] == "Gruppe 0"
+
+
+def test_a_page_that_was_read_before_an_ack_does_not_take_back_what_it_told(server, pair):
+    a, b = pair
+    (group,) = fill(a, 1)
+    sync(server, a, b)
+    b.replica.edit("account_group", group, {"sortOrder": 7})
+    sync(server, b)
+    server.deliver()  # the page with B's edit is on its way to A
+    page = a.link.down.popleft()
+    a.replica.edit("account_group", group, {"name": "neuer"})
+    a.told()
+    while a.link.up:
+        server.take(a.link, a.link.up.popleft())
+    ack = a.link.down.popleft()
+    a.link.down.extend([ack, page])
+    while a.link.down:
+        a.hear_one()
+        assert a.replica.row("account_group", group).fields["name"] == "neuer"
+    assert a.replica.pending == 0
+    sync(server, a, b)
+    assert a.look() == b.look() == rows_of(server.home)
+    assert a.replica.row("account_group", group).fields["sortOrder"] == 7
 
 
 def test_a_late_edit_newer_than_the_horizon_brings_its_row_back_whole(server, absent):

@@ -46,6 +46,7 @@ def test_what_was_typed_ahead_of_time_comes_down_and_keeps_its_order(server, pho
     while not a.store.entries_numbered(range(1, 9)):
         if a.link.up:
             server.take(a.link, a.link.up.popleft())
+        server.deliver()
         a.hear_one()
     stamps = [each.stamp for each in a.store.entries_in("open")]
     assert stamps == sorted(stamps) and len(set(stamps)) == len(stamps)

@@ -63,7 +63,11 @@ def test_what_a_server_answers(case):
 
 
 def without_sentences(answer: dict[str, Any]) -> dict[str, Any]:
-    """Every refusal has a sentence; how it is worded is not part of the protocol."""
+    """Every refusal has a sentence; how it is worded is not part of the protocol.
+
+    Nor is where this very household stands, and which anchor it gives.
+    """
+    assert answer.pop("anchor").startswith(f"{answer.pop('head', 0)}.")
     for refused in [*answer.get("results", []), *answer.get("refusedRows", [])]:
         is_told = bool(refused.pop("message", ""))
         assert is_told == ("code" in refused)

@@ -140,6 +140,8 @@ const DOWN: { readonly [Type in DownFrameType]: read.Reader<Extract<DownFrame, {
         rows: anyInteger,
         refusedRows: read.list(refusedRow),
         of: read.oneOf("push", "rows"),
+        head: count,
+        anchor: read.text(/^.{0,40}$/su),
       },
     ),
     news: read.object<News>({ type: read.oneOf("news"), head: count }),

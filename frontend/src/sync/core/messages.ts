@@ -38,6 +38,8 @@ export type Label = string
 export type HouseholdName = string
 /** At most 240 characters */
 export type CursorText = string
+/** At most 40 characters */
+export type AnchorText = string
 export type ChangeKind = "create" | "edit" | "delete"
 export type ResetReason = "horizon" | "restored" | "operator"
 export type Role = "owner" | "editor" | "viewer"
@@ -137,7 +139,8 @@ export interface EntityDescription {
 /**
  * The first frame. `reset`: one that this device has noted and not finished.
  *
- * A `restored` one is finished when the end of the heal list is acknowledged.
+ * A `restored` one is finished when the end of the heal list is acknowledged. `anchor`: that of
+ * the newest ack.
  */
 export interface Hello {
   readonly type: "hello"
@@ -152,6 +155,7 @@ export interface Hello {
   readonly clockMs?: number // absent: 0
   readonly household?: Household | null // absent: null
   readonly reset?: ResetReason | null // absent: null
+  readonly anchor?: AnchorText // absent: ""
 }
 
 /** Changes in the order of their numbers. `acknowledged`: all up to here is settled. */
@@ -246,13 +250,20 @@ export interface Changes {
   readonly head: number
 }
 
-/** Durable now: the answer to `push` (a result each) or `rows` (how many are settled). */
+/**
+ * Durable now: the answer to `push` (a result each) or `rows` (how many are settled).
+ *
+ * head: the household's, with this in it. anchor: opaque; the next `hello` says it, so that a
+ * server which was restored to a moment before is found out.
+ */
 export interface Ack {
   readonly type: "ack"
   readonly results?: readonly Result[] // absent: []
   readonly rows?: number // absent: 0
   readonly refusedRows?: readonly RefusedRow[] // absent: []
   readonly of?: "push" | "rows" // absent: "push"
+  readonly head?: number // absent: 0
+  readonly anchor?: AnchorText // absent: ""
 }
 
 /** The household is at this seq now. Carries no data: the device pulls. */
