@@ -159,6 +159,8 @@ ACCOUNT_SIGNUP_FORM_CLASS = "tenants.forms.SignUpForm"
 # Whether strangers may make an account. Invited people may in any case.
 ACCOUNT_IS_OPEN = env.bool("FINWISE_SIGN_UP", True)
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if IS_PRODUCTION else "optional"
+# Only in the browser in which somebody has just signed up.
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_CHANGE_EMAIL = True  # one address, and a new one counts once it is confirmed
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password, address or second factor
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""

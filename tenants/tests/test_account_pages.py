@@ -21,7 +21,7 @@ from tenants.tokens import create_token, token_of
 
 Browse = Callable[..., Client]
 
-PAGES = ("", "sessions/", "tokens/", "email/", "password/change/", "2fa/", "2fa/webauthn/")
+PAGES = ("", "sessions/", "tokens/", "email/", "password/set/", "2fa/", "2fa/webauthn/")
 
 
 @pytest.mark.parametrize("page", PAGES)
