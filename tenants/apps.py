@@ -18,8 +18,18 @@ class TenantsConfig(AppConfig):
         # Django's own signal for signing out comes before the session is gone, so whoever
         # heard it would still find the session valid. This also hears an operator's delete.
         post_delete.connect(_announce_end_of_session, sender=Session)
+        # Those of somebody who is gone close, too.
+        post_delete.connect(_announce_end_of_person, sender=self.get_model("User"))
         for signal in (post_save, post_delete):
             signal.connect(addresses.mirror, sender=EmailAddress)
+
+
+def _announce_end_of_person(instance: Any, using: str, **kwargs: Any) -> None:
+    from django.db import connections
+
+    from tenants.access import announce
+
+    announce(connections[using], instance.pk)
 
 
 def _announce_end_of_session(instance: Any, using: str, **kwargs: Any) -> None:

@@ -22,6 +22,11 @@ Browse = Callable[..., Client]
 PASSWORD = "correct horse battery"
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def bert(new_person: Callable[..., User]) -> User:
     return new_person("bert", password=PASSWORD)
