@@ -16,6 +16,16 @@ RULES = (
     "frame-ancestors 'none'",
 )
 POLICY = "; ".join(RULES)
+# The admin's look (unfold) is made of inline styles, inline scripts and expressions that are
+# evaluated; what is shown there is escaped by Django. Nothing else of the site may do that.
+ADMIN_PATH = "/admin/"
+ADMIN_POLICY = "; ".join(
+    (
+        *RULES,
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+    )
+)
 
 # What FinWise never asks a browser for, nobody who sneaks in shall get. And no other site may
 # load its answers into a page of its own.
@@ -51,18 +61,19 @@ def ContentSecurityPolicy(get_response: Callable) -> Callable:
     if iscoroutinefunction(get_response):
 
         async def middleware_async(request: HttpRequest) -> HttpResponse:
-            return with_policy(await get_response(request))
+            return with_policy(request, await get_response(request))
 
         return middleware_async
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        return with_policy(get_response(request))
+        return with_policy(request, get_response(request))
 
     return middleware
 
 
-def with_policy(response: HttpResponse) -> HttpResponse:
-    response.headers.setdefault("Content-Security-Policy", POLICY)
+def with_policy(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    policy = ADMIN_POLICY if request.path_info.startswith(ADMIN_PATH) else POLICY
+    response.headers.setdefault("Content-Security-Policy", policy)
     # What depends on who asks is for that one's eyes, and stays in no cache on the way.
     if "cookie" in response.headers.get("Vary", "").lower():
         response.headers.setdefault("Cache-Control", "no-store, private")

@@ -16,6 +16,7 @@ import environ
 
 from finwise import places
 from finwise.configuration import (
+    admin_look,
     caches,
     channel_layers,
     database,
@@ -65,7 +66,8 @@ SHARED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",  # the admin's look; its templates come before Django's
+    "finwise.operators.OperatorAdminConfig",
     "channels",
 ]
 # Their tables, functions and triggers lie in each household's schema and nowhere else.
@@ -213,6 +215,11 @@ FINWISE04_ORIGINS: list[str] = env.list("FINWISE04_ORIGINS", default=[])
 FINWISE04_BROWSER_COOKIE = "finwise04_browser"
 # The folder of a built app that is to be served here. Empty: none.
 FINWISE04_APP_DIR = env.str("FINWISE04_APP_DIR", "")
+
+# --- The admin ----------------------------------------------------------------------------
+
+UNFOLD = admin_look()
+UNFOLD_HOUSEHOLD = admin_look(is_household=True)
 
 # --- Languages, files, log ----------------------------------------------------------------
 

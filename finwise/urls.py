@@ -7,6 +7,7 @@ from django.urls import include, path
 
 from finwise import finwise04, health
 from finwise.webapp import views as webapp
+from syncapp.admin.site import enter
 
 # The admin's own way in would know neither second factors nor limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -22,6 +23,8 @@ urlpatterns = [
     path("health/live", health.alive, name="alive"),
     path("health/ready", health.ready, name="ready"),
     path("sync/", include("syncapp.urls")),
+    path("admin/household/<uuid:tenant_id>/", enter, name="household-admin"),
+    path("admin/household/<uuid:tenant_id>/<path:rest>", enter),
     path("admin/", admin.site.urls),
     path("", include("tenants.finwise04")),  # unknown addresses unless FINWISE04_ENABLED
 ]

@@ -2,12 +2,14 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_delete, post_save
+from django.utils.translation import gettext_lazy as _
 
 
 class TenantsConfig(AppConfig):
     """WHO: people, households, who belongs to which, and the only way into a household's schema."""
 
     name = "tenants"
+    verbose_name = _("Households and people")
 
     def ready(self) -> None:
         from allauth.account.models import EmailAddress

@@ -48,6 +48,8 @@ def _device(
     return {
         "id": device.id,
         "name": device.name or device.id[:8],
+        "user_id": device.user_id,
+        "reason": device.reason.value,
         "person": people.get(device.user_id, ""),
         "app": device.app,
         "protocol": device.protocol,

@@ -1,0 +1,215 @@
+"""People, memberships and tokens, for those who look after a site. Households: syncapp.admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import UserCreationForm as DjangoUserCreationForm
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+
+from syncapp.core.errors import SyncError
+from tenants import audit
+from tenants.memberships import LastOwner, end_membership, set_role
+from tenants.models import Membership, Token, User
+from tenants.tokens import revoke_token
+
+
+class NewUserForm(DjangoUserCreationForm):
+    """A person who signs in with an e-mail address."""
+
+    class Meta:
+        model = User
+        fields = ("email", "display_name", "language")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["email"].widget = UnfoldAdminTextInputWidget()
+        for name in ("password1", "password2"):
+            self.fields[name].widget = UnfoldAdminPasswordWidget()
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    """People. What they may do in a household is a membership."""
+
+    form = UserChangeForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = (
+        "email", "display_name", "is_active", "email_verified", "is_staff", "household_count",
+        "last_login",
+    )  # fmt: skip
+    list_filter = ("is_active", "is_staff", "email_verified")
+    list_per_page = 50
+    search_fields = ("email", "display_name", "id")
+    ordering = ("email",)
+    readonly_fields = ("last_login", "created_at", "email_verified")
+    fieldsets = (
+        (None, {"fields": ("email", "email_verified", "password", "display_name", "language")}),
+        (
+            gettext_lazy("What they may do here"),
+            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
+        (gettext_lazy("When"), {"fields": ("last_login", "created_at")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("email", "display_name", "language", "password1", "password2")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).annotate(households=Count("memberships"))
+
+    @admin.display(description=gettext_lazy("Households"), ordering="households")
+    def household_count(self, user: Any) -> int:
+        return user.households
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        found = list(super().get_readonly_fields(request, obj))
+        if not request.user.is_superuser:
+            # Whoever could give himself more rights would have them all.
+            found += ["is_staff", "is_superuser", "groups", "user_permissions"]
+        return found
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        may = super().has_change_permission(request, obj)
+        is_above = obj is not None and obj.is_superuser and not request.user.is_superuser
+        return may and not is_above
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False  # a household without its owner could not be managed: make them inactive
+
+
+class MembershipForm(forms.ModelForm):
+    """Saves through `tenants.memberships`, which keeps the mirror in the household's schema."""
+
+    class Meta:
+        model = Membership
+        fields = ("tenant", "user", "role")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        role = cleaned.get("role")
+        known = self.instance
+        if (
+            known.pk
+            and role not in (None, Membership.Role.OWNER)
+            and Membership.objects.get(pk=known.pk).role == Membership.Role.OWNER
+            and not Membership.objects.filter(tenant=known.tenant, role=Membership.Role.OWNER)
+            .exclude(pk=known.pk)
+            .exists()
+        ):
+            raise forms.ValidationError(
+                _("A household needs an owner. Make somebody else an owner first.")
+            )
+        return cleaned
+
+
+@admin.register(Membership)
+class MembershipAdmin(ModelAdmin):
+    """Who belongs to which household, and as what. A change counts from the next push on."""
+
+    form = MembershipForm
+    list_display = ("user", "tenant", "role", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "tenant")
+    list_per_page = 50
+    search_fields = ("user__email", "tenant__name", "tenant__id")
+    autocomplete_fields = ("user", "tenant")
+    actions = None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> Any:
+        return ("tenant", "user") if obj else ()
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Nothing else goes with a membership."""
+        return [str(each) for each in objs], {}, set(), []
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        return _or_say_why(self, request, super().changeform_view, *args, **options)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        return _or_say_why(self, request, super().delete_view, *args, **options)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        set_role(obj.tenant, obj.user, obj.role)
+        obj.pk = Membership.objects.get(tenant=obj.tenant, user=obj.user).pk
+        audit.note(
+            audit.Action.SET_ROLE,
+            obj.tenant,
+            request.user,  # type: ignore[arg-type]
+            f"{obj.user.email}: {obj.role}",
+        )
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        end_membership(obj.tenant, obj.user)
+        audit.note(
+            audit.Action.END_MEMBERSHIP,
+            obj.tenant,
+            request.user,  # type: ignore[arg-type]
+            obj.user.email,
+        )
+
+
+def _or_say_why(
+    page: ModelAdmin, request: HttpRequest, view: Any, *args: Any, **options: Any
+) -> HttpResponse:
+    """Show a page; what a household would not do is said on it, and nothing is changed."""
+    try:
+        return view(request, *args, **options)
+    except LastOwner as error:
+        messages.error(request, str(error))
+    except SyncError as error:
+        messages.error(request, error.message)
+    return HttpResponseRedirect(request.get_full_path())
+
+
+@admin.register(Token)
+class TokenAdmin(ModelAdmin):
+    """Keys for programs: which there are and when they were used. Their secrets nobody knows."""
+
+    list_display = ("prefix", "name", "user", "created_at", "last_used_at", "revoked_at")
+    list_display_links = None
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("user",)
+    list_per_page = 50
+    search_fields = ("name", "user__email")
+    ordering = ("-created_at",)
+    actions = ("revoke",)
+
+    @admin.display(description=gettext_lazy("Begins with"))
+    def prefix(self, token: Token) -> str:
+        return f"fw_{token.id.hex[:8]}…"
+
+    @action(description=gettext_lazy("Revoke: what uses it is signed out"), permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
+        found = list(queryset.filter(revoked_at=None).select_related("user"))
+        for token in found:
+            revoke_token(token)
+            audit.note(
+                audit.Action.REVOKE_TOKEN,
+                None,
+                request.user,  # type: ignore[arg-type]
+                f"{self.prefix(token)} {token.user.email}",
+            )
+        messages.success(request, _("Tokens revoked: %(count)s.") % {"count": len(found)})
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        found = super().get_actions(request)
+        found.pop("delete_selected", None)
+        return found
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # its secret is shown once, to its person
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
