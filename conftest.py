@@ -21,6 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def cost(item: pytest.Item) -> int:
     fixtures = set(getattr(item, "fixturenames", ()))
+    if "/e2e/" in item.path.as_posix():
+        return 5  # one after the other: a browser keeps asyncio busy while it is open
     if item.get_closest_marker("slow"):
         return 4
     if "/simulation/" in item.path.as_posix():

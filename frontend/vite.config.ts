@@ -21,9 +21,13 @@ export default defineConfig(({ mode }) => {
     // Django serves the built files under /static/app/, and index.html itself as "/".
     base: isApp ? "/static/" : "/",
     publicDir: false,
-    resolve: isApp
-      ? {}
-      : { alias: { "virtual:pwa-register": here("./src/fixtures/noServiceWorker.ts") } },
+    resolve: {
+      alias: {
+        // The module that a bundler can shake: what is exported by default is one piece, for ES5.
+        dexie: here("./node_modules/dexie/dist/modern/dexie.mjs"),
+        ...(isApp ? {} : { "virtual:pwa-register": here("./src/fixtures/noServiceWorker.ts") }),
+      },
+    },
     plugins: [
       vue(),
       tailwind(),

@@ -1,3 +1,5 @@
+// The app starts: first what is kept on this device is shown, then the server is asked.
+
 import "./style.css"
 
 import { createPinia } from "pinia"
@@ -5,9 +7,12 @@ import { createApp } from "vue"
 
 import App from "./App.vue"
 import { watchFailures } from "./components/app/failures"
+import { followHousehold } from "./following"
 import { createLanguages, preferredLanguage } from "./i18n"
 import { notify } from "./notices"
-import { followAddress } from "./route"
+import { followAddress, route } from "./route"
+import { Trouble } from "./services/errors"
+import { start } from "./start"
 import { applyTheme } from "./theme"
 import { watchUpdates } from "./updates"
 
@@ -15,13 +20,24 @@ applyTheme()
 followAddress()
 
 const languages = await createLanguages(preferredLanguage())
+const pinia = createPinia()
 const app = createApp(App)
-app.use(createPinia())
+app.use(pinia)
 app.use(languages)
 
-watchFailures((error) => {
+/** What nobody has caught: say it, lose nothing. */
+function tell(error: unknown): void {
   console.error(error)
-  notify(languages.global.t("problem.other"), { tone: "trouble" })
+  const words = languages.global
+  const key = `problem.${error instanceof Trouble ? error.code : "other"}`
+  const text = words.t(words.te(key) ? (key as "problem.other") : "problem.other")
+  notify(text, { tone: "trouble" })
+}
+
+watchFailures(tell)
+app.runWithContext(() => {
+  followHousehold(tell)
 })
 app.mount("#app")
 watchUpdates()
+await start(pinia, route.value.household).catch(tell)

@@ -1,0 +1,108 @@
+"""Every state of the app, looked at by axe in a real Chromium: light, dark, German, English."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from finwise.webapp.build import FRONTEND
+
+from .conftest import DESK, PHONE
+
+AXE = FRONTEND / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LOOKS = [(language, theme) for language in ("de", "en") for theme in ("light", "dark")]
+
+look = pytest.mark.parametrize(("language", "theme"), LOOKS)
+
+
+def open_page(browser: Browser, address: str, size: dict[str, int] = DESK, **query: str) -> Page:
+    page = browser.new_page(viewport=size, reduced_motion="reduce", bypass_csp=False)
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+    page.goto(f"{address}?{'&'.join(f'{name}={value}' for name, value in query.items())}")
+    page.locator("h1, h2").first.wait_for()
+    assert troubles == []
+    return page
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds, in short."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))  # not as a script tag: the policy forbids it
+    options = json.dumps({"runOnly": RULES, "resultTypes": ["violations"]})
+    found: dict[str, Any] = page.evaluate(f"() => axe.run(document, {options})")
+    return [
+        f"{each['id']}: {node['html'][:160]} – {node['failureSummary'][:300]}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]
+
+
+def test_axe_would_find_what_is_wrong(browser: Browser, fixture_page: str) -> None:
+    page = open_page(browser, fixture_page, page="states", lang="de", theme="light")
+    page.evaluate("document.querySelector('[data-state] p').style.color = '#c8d0cc'")
+    assert [each.split(":")[0] for each in faults(page)] == ["color-contrast"]
+    page.close()
+
+
+@look
+def test_axe_finds_nothing_in_any_state_of_the_light(
+    browser: Browser, fixture_page: str, language: str, theme: str
+) -> None:
+    page = open_page(browser, fixture_page, page="states", lang=language, theme=theme)
+    assert page.locator("[data-state]").count() >= 30
+    assert faults(page) == []
+    page.close()
+
+
+@look
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("scene", ["ledger", "empty", "welcome", "loading"])
+def test_axe_finds_nothing_on_any_screen(
+    browser: Browser,
+    fixture_page: str,
+    scene: str,
+    size: dict[str, int],
+    language: str,
+    theme: str,
+) -> None:
+    page = open_page(
+        browser, fixture_page, size, page="app", scene=scene, lang=language, theme=theme
+    )
+    assert faults(page) == []
+    page.close()
+
+
+OPENED = {
+    "panel": (".sync-button button:last-child", "needs_you_2", "busy"),
+    "account": ("li[data-account] a", "up_to_date", "ledger"),
+    "households": ("header button[popovertarget]", "up_to_date", "ledger"),
+    "menu": ("header .btn-icon[popovertarget]", "up_to_date", "ledger"),
+    "trouble": (".sync-button button:last-child", "cannot_save_full", "busy"),
+}
+
+
+@look
+@pytest.mark.parametrize("what", list(OPENED))
+def test_axe_finds_nothing_in_what_opens(
+    browser: Browser, fixture_page: str, what: str, language: str, theme: str
+) -> None:
+    opener, state, scene = OPENED[what]
+    page = open_page(
+        browser, fixture_page, PHONE,
+        page="app", scene=scene, state=state, lang=language, theme=theme,
+    )  # fmt: skip
+    page.locator(opener).first.click()
+    page.locator("dialog[open], [popover]:popover-open").wait_for()
+    assert faults(page) == []
+    page.close()
+
+
+def test_nothing_is_wider_than_a_phone(browser: Browser, fixture_page: str) -> None:
+    page = open_page(browser, fixture_page, PHONE, page="app", lang="de", state="signed_out_3")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.close()
