@@ -14,13 +14,20 @@ ROW = re.compile(r"^\| ([a-z0-9-]+) \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 def test_every_dependency_has_its_reason_and_nothing_else_has() -> None:
     named = {
         name
-        for file in ("requirements.in", "requirements-dev.in", "requirements-node.in")
+        for file in (
+            "requirements.in",
+            "requirements-dev.in",
+            "requirements-node.in",
+            "requirements-audit.in",
+        )
         for name in NAME.findall((ROOT / file).read_text())
     }
     assert set(ROW.findall(DECISION)) - {"package"} == named
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-node"])
+@pytest.mark.parametrize(
+    "name", ["requirements", "requirements-dev", "requirements-node", "requirements-audit"]
+)
 def test_every_pin_has_hashes_and_no_index_is_named(name: str) -> None:
     text = (ROOT / f"{name}.txt").read_text()
     pins = [line for line in text.splitlines() if "==" in line]
