@@ -108,6 +108,8 @@ TEMPLATES = [
 # --- Data ---------------------------------------------------------------------------------
 
 DATABASES: dict[str, dict[str, Any]] = {"default": database(env.str("DATABASE_URL", ""))}
+# For whom DATABASE_URL leads through a pool that hands sessions around.
+LISTEN_URL = env.str("FINWISE_LISTEN_URL", "")
 DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

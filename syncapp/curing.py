@@ -40,6 +40,21 @@ def revoke_device(tenant_id: UUID, device_id: UUID) -> None:
     _cure(tenant_id, device_id, engine.revoke, str(device_id))
 
 
+def forget_device(tenant_id: UUID, device_id: UUID) -> None:
+    """Take a device off the list. If it ever comes back, it is as if the server had been restored:
+    it reads everything anew, and brings what it has.
+
+    Raises LookupError if the household has no such device.
+    """
+    _cure(tenant_id, device_id, _forget, str(device_id))
+
+
+def _forget(repository: PostgresRepository, device_id: str, now_ms: int) -> None:
+    repository.lock_head()
+    if not repository.forget_device(device_id):
+        raise LookupError(f"There is no device {device_id} in this household.")
+
+
 def begin_new_epoch(tenant_id: UUID) -> str:
     """Let every device of a household read everything anew; returns the new epoch."""
     epoch: str = _cure(tenant_id, None, engine.new_epoch)

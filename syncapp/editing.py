@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from tenants.context import call_in_tenant
 from tenants.names import schema_name
 
@@ -44,11 +46,17 @@ def edit_row(
     return call_in_tenant(tenant_id, write)
 
 
-def compact_tombstones(tenant_id: UUID) -> int:
-    """Remove old tombstones that every active device has read past; returns how many."""
+def compact_tombstones(tenant_id: UUID, *, dry_run: bool = False) -> int:
+    """Remove old tombstones that every active device has read past; returns how many.
+
+    dry_run: find out how many it would be, and take it back.
+    """
 
     def write(connection: Any) -> int:
         repository = PostgresRepository(connection, schema_name(tenant_id))
-        return engine.compact(repository, time.time_ns() // 1_000_000)
+        count = engine.compact(repository, time.time_ns() // 1_000_000)
+        if dry_run:
+            transaction.set_rollback(True)
+        return count
 
     return call_in_tenant(tenant_id, write)

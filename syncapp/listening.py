@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from tenants.access import ACCESS_CHANNEL
@@ -50,9 +51,7 @@ class Listener:
         failures = 0
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(
-                    **_parameters(), autocommit=True
-                ) as connection:
+                async with await _connect() as connection:
                     for channel in CHANNELS:
                         await connection.execute(f"LISTEN {channel}")
                     self.pid = connection.info.backend_pid
@@ -72,6 +71,13 @@ class Listener:
             self._hear(notification.channel, notification.payload)
         except ValueError:  # anybody with a connection can NOTIFY anything
             log.warning("a notification on %s was not understood", notification.channel)
+
+
+async def _connect() -> psycopg.AsyncConnection:
+    url = getattr(settings, "LISTEN_URL", "")
+    if url:
+        return await psycopg.AsyncConnection.connect(url, autocommit=True, **KEEPALIVE)
+    return await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True)
 
 
 def _parameters() -> dict[str, Any]:

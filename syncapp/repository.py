@@ -227,6 +227,10 @@ class PostgresRepository:
     def forget_stalest_device(self) -> None:
         self._run("forget_stalest_device")
 
+    def forget_device(self, device_id: str) -> bool:
+        """Forget a device and the answers that are kept for it; whether there was one."""
+        return bool(self._run("forget_device", device=device_id).fetchone()[0])
+
     def compact(self, before_stamp: str, up_to_seq: int) -> tuple[int, str, int]:
         """Remove old tombstones; returns (how many, their newest stamp, their greatest seq)."""
         count, newest_stamp, newest_seq = 0, "", 0

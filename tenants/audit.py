@@ -15,6 +15,7 @@ class Action(StrEnum):
     SYNC_NOW = "sync_now"
     FORCE_RESET = "force_reset"
     REVOKE_DEVICE = "revoke_device"
+    FORGET_DEVICE = "forget_device"
     NEW_EPOCH = "new_epoch"
     COMPACT = "compact"
     EXPORT = "export"

@@ -38,13 +38,18 @@ class CannotComplete(Exception):
     """There is no text of the template to complete a schema from; the sentence says why."""
 
 
-def differences(schema: str) -> list[Difference]:
+def wanted_shape() -> set[str]:
+    """What a schema of this release is made of; makes the template, if it is not current."""
+    template.prepare()
+    return portrait(connections[DEFAULT_DB_ALIAS], TEMPLATE_SCHEMA)
+
+
+def differences(schema: str, wanted: set[str]) -> list[Difference]:
     """What a schema lacks, or has besides, in order; extra relations are somebody's own.
 
-    What belongs to a table that is missing is not named again.
+    wanted: `wanted_shape()`. What belongs to a table that is missing is not named again.
     """
-    connection = connections[DEFAULT_DB_ALIAS]
-    made, wanted = portrait(connection, schema), portrait(connection, TEMPLATE_SCHEMA)
+    made = portrait(connections[DEFAULT_DB_ALIAS], schema)
     missing, extra = _named(wanted - made), _named(made - wanted)
     tables_here = {name for kind, name in _named(made) if kind == "relation"}
     tables_wanted = {name for kind, name in _named(wanted) if kind == "relation"}
@@ -62,11 +67,6 @@ def differences(schema: str) -> list[Difference]:
         and (kind == "function" or name.split(".")[0] in tables_wanted)
     ]
     return sorted(found)
-
-
-def prepare() -> None:
-    """Make sure that there is a current template to compare with."""
-    template.prepare()
 
 
 def complete(schema: str) -> None:

@@ -103,6 +103,14 @@ WITH stalest AS (
 )
 DELETE FROM {schema}.sync_fate WHERE device_id IN (SELECT id FROM stalest)
 
+-- name: forget_device
+WITH gone AS (
+    DELETE FROM {schema}.sync_device WHERE id = %(device)s::uuid RETURNING id
+), answers AS (
+    DELETE FROM {schema}.sync_fate WHERE device_id IN (SELECT id FROM gone)
+)
+SELECT count(*) FROM gone
+
 -- name: least_read_seq
 -- A device that still has to heal the server holds everything back, as if it had read nothing.
 SELECT min(CASE WHEN is_healing THEN 0 ELSE read_seq END) FROM {schema}.sync_device

@@ -28,8 +28,8 @@ from tenants.shape import (
     complete,
     differences,
     has_schema,
-    prepare,
     schemas_without_tenant,
+    wanted_shape,
 )
 
 
@@ -60,8 +60,8 @@ class Command(OperatorCommand):
     def work(self, **options: Any) -> Answer:
         wants_repair = options["repair"] and not options["dry_run"]
         chosen = households(options)
-        prepare()
-        cases = [_visit(each, wants_repair) for each in progress(chosen, "households")]
+        wanted = wanted_shape()
+        cases = [_visit(each, wanted, wants_repair) for each in progress(chosen, "households")]
         strays = [] if options["tenant"] else schemas_without_tenant()
         left = [each for case in cases for each in case.findings if each.severity == "problem"]
         failed = [f"{case.tenant} {case.name!r}: {case.failed}" for case in cases if case.failed]
@@ -80,15 +80,15 @@ class Command(OperatorCommand):
         )
 
 
-def _visit(tenant: Tenant, wants_repair: bool) -> Case:
+def _visit(tenant: Tenant, wanted: set[str], wants_repair: bool) -> Case:
     case = Case(str(tenant.id), tenant.name, [])
     try:
-        case.findings = _examine(tenant)
+        case.findings = _examine(tenant, wanted)
         if wants_repair and any(each.is_mendable for each in case.findings):
             before = case.findings
             _repair(tenant, before)
             tenant.refresh_from_db()
-            case.findings = _examine(tenant)
+            case.findings = _examine(tenant, wanted)
             left = {(each.code, each.place) for each in case.findings}
             case.mended = [each for each in before if (each.code, each.place) not in left]
     except (SyncError, CannotComplete) as error:
@@ -98,7 +98,7 @@ def _visit(tenant: Tenant, wants_repair: bool) -> Case:
     return case
 
 
-def _examine(tenant: Tenant) -> list[Finding]:
+def _examine(tenant: Tenant, wanted: set[str]) -> list[Finding]:
     if tenant.status == Tenant.Status.DELETED:
         return []
     if not has_schema(tenant):
@@ -109,7 +109,7 @@ def _examine(tenant: Tenant) -> list[Finding]:
         return [found("tenant_unfinished")]
     if needs_migration(tenant):
         return [found("tenant_behind")]
-    shape = [_about(each) for each in differences(tenant.schema_name)]
+    shape = [_about(each) for each in differences(tenant.schema_name, wanted)]
     findings = [found("tenant_in_trouble", more=tenant.trouble)] if tenant.trouble else []
     findings += shape
     if any(each.code in ("table_missing", "definition_missing") for each in shape):

@@ -48,6 +48,7 @@ def test_the_words_are_in_order_and_each_stands_once():
 
 def test_no_page_uses_another_word():
     for page in (ROOT / "docs").rglob("*.md"):
-        text = page.read_text(encoding="utf-8")
+        # What stands in a block is somebody else's language.
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
         if page.name != "glossary.md":
             assert not BANNED.search(text), f"{page}: {BANNED.search(text)}"

@@ -286,10 +286,10 @@ def test_one_household_that_cannot_be_looked_at_does_not_hide_the_others(
     other = households()
     examine = sync_doctor._examine
 
-    def fail(tenant: Tenant) -> Any:
+    def fail(tenant: Tenant, wanted: set[str]) -> Any:
         if tenant.id == patient.id:
             raise RuntimeError("no luck")
-        return examine(tenant)
+        return examine(tenant, wanted)
 
     monkeypatch.setattr(sync_doctor, "_examine", fail)
     said = run("sync_doctor", "--json")

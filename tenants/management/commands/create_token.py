@@ -1,22 +1,27 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from tenants.management.asking import bad_input, person_of
+from tenants.management.operating import Answer, OperatorCommand
 from tenants.tokens import create_token
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Make a token with which a program signs in as a person, and print it, once."
+    changes_something = True
 
-    def add_arguments(self, parser: CommandParser) -> None:
+    def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--user", required=True, metavar="EMAIL")
         parser.add_argument("--name", required=True, help="what it is for")
 
-    def handle(self, *, user: str, name: str, **options: Any) -> None:
-        person = person_of(user)
-        if not 0 < len(name.strip()) <= 100:
+    def work(self, *, user: str, name: str, dry_run: bool, **options: Any) -> Answer:
+        person, name = person_of(user), name.strip()
+        if not 0 < len(name) <= 100:
             raise bad_input("Say in 1 to 100 characters what the token is for.")
-        token = create_token(person, name.strip())
+        facts = {"user": person.email, "name": name, "token": None, "dry_run": dry_run}
+        if dry_run:
+            return Answer(facts, [f"{person.email} would get a token for {name!r}."])
+        token = create_token(person, name)
         self.stderr.write("Keep this token secret. It cannot be shown again.")
-        self.stdout.write(token)
+        return Answer({**facts, "token": token}, [token])
