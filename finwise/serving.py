@@ -20,6 +20,9 @@ from finwise.problem import Problem
 log = logging.getLogger(__name__)
 
 FRAME_MAX_BYTES = 1024 * 1024
+# A FinWise 0.4 app sends images as large as people choose, and would never learn of a refusal
+# that came before its frame was read. Our own sockets still end at 1 MiB.
+FINWISE04_FRAME_MAX_BYTES = 8 * 1024 * 1024
 PING_EVERY_S = 20  # and as long again for the answer: then the socket is gone
 # For sockets to finish the batch in hand; a batch takes a fraction of a second.
 SHUTDOWN_TIMEOUT_S = 10
@@ -80,7 +83,7 @@ def config() -> uvicorn.Config:
         "finwise.asgi:application",
         # Pushes back on a client that does not read, at twice the messages per CPU second.
         ws="websockets-sansio",
-        ws_max_size=FRAME_MAX_BYTES,
+        ws_max_size=FINWISE04_FRAME_MAX_BYTES if settings.FINWISE04_ENABLED else FRAME_MAX_BYTES,
         ws_ping_interval=PING_EVERY_S,
         ws_ping_timeout=PING_EVERY_S,
         # A compressor for each socket would cost more memory than everything else about it.

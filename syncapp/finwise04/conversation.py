@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 # Between two tries of what the database could not do, at first and at most.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 WALKS_MAX = 5  # a load begins anew when what it has read does not hold any more
+# What changes in quick succession is read together; the app itself looks every 5 seconds.
+GATHER_S = 0.05
 # What the app has sent before it heard that we end is still on its way.
 QUIET_S = 0.5
 
@@ -216,6 +218,7 @@ class AppConversation(Conversation):
             except TimeoutError:
                 await self._quietly(self._note_place)
                 continue
+            await asyncio.sleep(GATHER_S)
             self._news.clear()
             await self._quietly(self._catch_up)
 

@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from syncapp.tests.finwise04.app import AppStore, Frame
 
 PATIENCE_S = 20
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 def now_ms() -> int:
@@ -34,7 +35,7 @@ class Browser:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON of one request, as the app's `fetch` makes it."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-        sent = {"Content-Type": "application/json", "User-Agent": "Mozilla/5.0 Firefox/140.0"}
+        sent = {"Content-Type": "application/json", "User-Agent": AGENT}
         if self.origin is not None and method != "GET":
             sent["Origin"] = self.origin
         sent |= self.cookie_header() | headers
@@ -76,6 +77,7 @@ class Browser:
             f"ws://127.0.0.1:{self.port}/ws_finwise/ws/{tenant_id}",
             origin=self.origin,
             additional_headers=self.cookie_header(),
+            user_agent_header=AGENT,
             compression=None,
             max_size=None,
             open_timeout=PATIENCE_S,
