@@ -22,7 +22,7 @@ from syncapp.device.replica import Replica
 from syncapp.device.store import Store
 
 from .network import Close, Down, Opening, Socket
-from .oracle import EXISTS, Cell, Cells, Dispute, Key, Oracle, Rows, beats, require
+from .oracle import EXISTS, Cell, Cells, Dispute, Key, Oracle, Rows, beats, newest, require
 from .server import difference
 from .typed import FIELDS
 
@@ -300,11 +300,12 @@ class Device:
 
         One that was superseded has left nothing to come before: all its fields lost to newer
         ones, and nobody can tell whether what was typed after it is stamped before it. Nor
-        has one whose row was deleted and compacted.
+        has one whose row was compacted since, or belongs to a life that has ended.
         """
         compacted = self.oracle.compacted.get(made.key, "")
+        stands_at = newest(self.oracle.rows.get(made.key, {}))
         for other, each in self.diary.made.items():
-            is_there = each.ends == "applied" and each.stamp > compacted
+            is_there = each.ends == "applied" and compacted < each.stamp <= stands_at
             if other < local and each.key == made.key and is_there:
                 require(each.stamp < made.stamp, f"{other} before {local}", each, made)
 

@@ -56,7 +56,7 @@ def beats(new: Cell, old: Cell | None) -> bool:
 
 
 def newest(cells: Cells) -> str:
-    return max(cell.stamp for cell in cells.values())
+    return max((cell.stamp for cell in cells.values()), default="")
 
 
 def is_here(cells: Cells) -> bool:
