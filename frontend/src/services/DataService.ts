@@ -400,6 +400,7 @@ function newMeta(birth: Birth, world: World): Meta {
     readSeq: 0,
     isWalking: false,
     reset: null,
+    anchor: "",
     isHealOpen: false,
     role: birth.role ?? "owner",
     version: "",

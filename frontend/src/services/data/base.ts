@@ -1,7 +1,7 @@
 // The base (rows as the server last decided them) and the pages of an unfinished walk. All of
 // these run inside a transaction.
 
-import { EXISTS, type Row, isHere, newestStamp, stampAt, valueAt } from "../../sync/core/change"
+import { EXISTS, type Row, newestStamp, stampAt, valueAt } from "../../sync/core/change"
 import { isSame, merge } from "../../sync/core/merge"
 import type { WireRow } from "../../sync/core/messages"
 import { compareText } from "../../sync/core/text"
@@ -20,41 +20,40 @@ type Id = [string, string]
 
 const idOf = ({ entity, id }: StoredRow): Id => [entity, id]
 
-/** Merge rows of the server into the base. Returns how many of them are new here. */
+/**
+ * Take rows of the server into the base. Returns how many of them are new here.
+ *
+ * What the server tells of a row is whole, and replaces what was known of it, also what had newer
+ * stamps: the row may have been deleted, compacted, and made anew with older values. But not what
+ * an ack has told later than `head`, when the page was read: with that the row comes again.
+ */
 export async function takeIntoBase(
   db: Tables,
   wires: readonly (WireRow | StoredRow)[],
+  head: number,
 ): Promise<number> {
   const told = [...new Map(wires.map((wire) => [`${wire.entity}/${wire.id}`, wire])).values()]
   const bases = await db.base.bulkGet(told.map(({ entity, id }): Id => [entity, id]))
   const changed: StoredRow[] = []
   for (const [n, wire] of told.entries()) {
-    const stored = bases[n]
-    // A row that was only kept is in the household again, just as it is told.
-    const row = stored === undefined || stored.kept === 1 ? null : rowOf(stored)
-    const next = row === null ? storedWire(wire) : merged(row, rowOf(storedWire(wire)))
+    const next = afterPage(bases[n], storedWire(wire), head)
     if (next !== null) changed.push(next)
   }
   await db.base.bulkPut(changed)
   return changed.length
 }
 
-/** The base after the server has told a row; null if that is nothing new. */
-function merged(base: Row, told: Row): StoredRow | null {
-  const row = decided(base, told)
-  return isSame(base, row) ? null : stored(row)
+/** The base row after a page has told it; null if that is nothing new. */
+function afterPage(base: StoredRow | undefined, told: StoredRow, head: number): StoredRow | null {
+  // A row that was only kept is in the household again, just as it is told.
+  if (base === undefined || base.kept === 1) return told
+  const { ackedAt = 0 } = base
+  if (ackedAt <= head) return isSame(rowOf(base), rowOf(told)) ? null : told
+  return { ...stored(decided(rowOf(base), rowOf(told))), ackedAt }
 }
 
-/**
- * The base after the server has told a row: newer stamps win, and at equal ones its word.
- *
- * (A value that this device had queued in another form than the server stored it would otherwise
- * stay different here for ever.) A told row is whole: where this device knows a tombstone and the
- * server a newer existence, the row may have been compacted and made anew with less in it, or
- * with older values; then nothing of the tombstone remains.
- */
+/** The base after a page that is older than an ack: by stamp, at equal ones as it is told. */
 export function decided(base: Row, told: Row): Row {
-  if (!isHere(base) && stampAt(told.stamps, EXISTS) > stampAt(base.stamps, EXISTS)) return told
   let row = base
   for (const [name, stamp] of Object.entries(told.stamps)) {
     if (stamp >= stampAt(row.stamps, name)) {
@@ -69,9 +68,9 @@ export async function stage(db: Tables, rows: readonly WireRow[]): Promise<void>
   await db.staging.bulkPut(rows.map(storedWire))
 }
 
-/** The whole walk becomes part of the base. */
-export async function mergeStaging(db: Tables): Promise<void> {
-  for await (const rows of inChunks(db.staging, idOf)) await takeIntoBase(db, rows)
+/** The whole walk becomes part of the base. head: when its last page was read. */
+export async function mergeStaging(db: Tables, head: number): Promise<void> {
+  for await (const rows of inChunks(db.staging, idOf)) await takeIntoBase(db, rows, head)
 }
 
 /**
@@ -107,7 +106,9 @@ export async function replaceBaseByStaging(db: Tables): Promise<void> {
   const kept = await db.base.bulkGet(spokenOf)
   await db.base.clear()
   await db.base.bulkPut(
-    kept.filter((row) => row !== undefined).map((row): StoredRow => ({ ...row, kept: 1 })),
+    kept
+      .filter((row) => row !== undefined)
+      .map((row): StoredRow => ({ ...row, kept: 1, ackedAt: 0 })),
   )
   for await (const rows of inChunks(db.staging, idOf)) await db.base.bulkPut(rows)
 }

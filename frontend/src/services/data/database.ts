@@ -1,10 +1,12 @@
 // One IndexedDB database for each (person, household): its tables, and its errors in words.
 //
 // base      each row as the server last decided it. kept: the server has it no more, but an edit
-//           of it is undecided
+//           of it is undecided. ackedAt: the head named by the newest ack that went into it; absent:
+//           a page has told it since
 // staging   the pages of a walk that is not complete
 // heal      whole rows that a restored server lacks, to be sent as `rows`; a new version with
-//           every write, so that an ack settles only what it answers. isParked: refused so far
+//           every write, so that an ack settles only what it answers. isParked: refused so far.
+//           healedAt: the head at which the server has taken it; absent: it is to be sent
 // outbox    the queue of this device's own changes
 // notes     "device": the identity, the clock, the cursor (notes.ts); "entities": as last told
 // dismissed conflicts that the person does not want to see any more
@@ -28,11 +30,13 @@ export interface StoredRow {
   readonly stamp: string
   readonly stamps?: Stamps
   readonly kept?: 1
+  readonly ackedAt?: number
 }
 
 export interface HealRow extends StoredRow {
   readonly version: number
   readonly isParked: 0 | 1
+  readonly healedAt?: number | undefined
   readonly code: string
   readonly message: string
 }

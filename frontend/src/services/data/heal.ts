@@ -1,9 +1,12 @@
 // The heal list: whole rows that a restored server lacks, on their way to it. All of these run
 // inside a transaction.
+//
+// What the server has taken stays until a page has told it: until then this device may be the only
+// one that could give it to a server that is restored once more.
 
 import type { Row } from "../../sync/core/change"
 import { merge } from "../../sync/core/merge"
-import { type HealRow, type Tables, rowOf, stored } from "./database"
+import { type HealRow, type Key, type Tables, rowOf, stored } from "./database"
 
 interface Why {
   readonly isParked?: 0 | 1
@@ -30,8 +33,33 @@ export async function healRowAt(
   return found === undefined ? null : rowOf(found)
 }
 
+/** The server has taken this; a page that reaches `head` tells what became of it. */
+export async function putHealed(db: Tables, row: Row, head: number): Promise<void> {
+  await db.heal.where("[entity+id+isParked]").equals([row.entity, row.id, 0]).delete()
+  await db.heal.add({ ...stored(row), isParked: 0, code: "", message: "", healedAt: head })
+}
+
+/** What pages have told up to `readSeq` needs no keeping. Returns the rows. */
+export async function deleteHealed(db: Tables, readSeq: number): Promise<readonly Key[]> {
+  const told = (await healRows(db).toArray()).filter(
+    ({ healedAt }) => healedAt !== undefined && healedAt <= readSeq,
+  )
+  await db.heal.bulkDelete(told.map(({ version }) => version))
+  return told.map(({ entity, id }): Key => [entity, id])
+}
+
+/** The server was restored once more: what it had taken is to be sent again. */
+export async function healAgain(db: Tables): Promise<void> {
+  const healed = (await healRows(db).toArray()).filter((each) => !isWaiting(each))
+  await db.heal.bulkPut(healed.map((each) => ({ ...each, healedAt: undefined })))
+}
+
+const healRows = (db: Tables) => db.heal.where("isParked").equals(0)
+const isWaiting = ({ healedAt }: HealRow) => healedAt === undefined
+
+/** Those that are to be sent. */
 export function waitingRows(db: Tables, limit: number): Promise<HealRow[]> {
-  return db.heal.where("isParked").equals(0).limit(limit).toArray()
+  return healRows(db).filter(isWaiting).limit(limit).toArray()
 }
 
 export function parkedRows(db: Tables): Promise<HealRow[]> {
@@ -39,7 +67,7 @@ export function parkedRows(db: Tables): Promise<HealRow[]> {
 }
 
 export async function hasHealRows(db: Tables): Promise<boolean> {
-  return (await db.heal.where("isParked").equals(0).limit(1).count()) > 0
+  return (await waitingRows(db, 1)).length > 0
 }
 
 /** The server has learned something: parked entries and rows are sent again. */

@@ -20,7 +20,7 @@ import {
   statesOf,
   write,
 } from "./ground"
-import { openParked, releaseKept, reopenHealing } from "./heal"
+import { deleteHealed, healAgain, openParked, releaseKept, reopenHealing } from "./heal"
 import { takeNewIdentity } from "./identity"
 import { ENTITIES, type Meta } from "./notes"
 import { addSample, offsetOf } from "./timekeeping"
@@ -127,6 +127,8 @@ async function noteReset(db: Tables, meta: Meta, reason: ResetReason): Promise<v
   meta.readSeq = 0
   meta.isWalking = true
   await db.staging.clear()
+  if (reason !== "horizon") meta.anchor = "" // it has told, or is of a life that has ended
+  if (reason === "restored") await healAgain(db)
 }
 
 async function forgetOldConflicts(ground: Ground, writing: Writing): Promise<void> {
@@ -175,14 +177,15 @@ export async function onChanges(
         await stage(db, rows)
         ground.received += rows.length
       } else {
-        ground.received += await takeIntoBase(db, rows)
+        ground.received += await takeIntoBase(db, rows, frame.head)
         for (const { entity, id } of rows) writing.touch([entity, id])
       }
       meta.clock = observe(clockOf(meta), rows.map(newestOfWire)).last
       meta.cursor = frame.cursor
       meta.readSeq = frame.to
-      if (meta.isWalking && !frame.more) await finishWalk(ground, writing)
+      if (meta.isWalking && !frame.more) await finishWalk(ground, writing, frame.head)
       meta.isWalking = frame.more
+      if (!frame.more) for (const key of await deleteHealed(db, meta.readSeq)) writing.touch(key)
       return "stored"
     },
     { asSender: true },
@@ -190,10 +193,10 @@ export async function onChanges(
 }
 
 /** The last page is staged: the whole walk becomes the base, in this transaction. */
-async function finishWalk(ground: Ground, writing: Writing): Promise<void> {
+async function finishWalk(ground: Ground, writing: Writing, head: number): Promise<void> {
   const { db } = writing
   writing.changed = "all"
-  if (writing.meta.reset === null) await mergeStaging(db)
+  if (writing.meta.reset === null) await mergeStaging(db, head)
   else await finishReset(ground, writing)
   await db.staging.clear()
 }

@@ -16,7 +16,9 @@ export function factsOf(ground: Ground): Promise<Facts> {
     const [open, hasRows] = await Promise.all([entriesIn(db, "open", 1), hasHealRows(db)])
     return {
       readSeq: meta.readSeq,
-      isWalking: meta.isWalking,
+      // Without a cursor nothing was read, not even that there is nothing: what an ack puts into
+      // the base must have a cursor beside it, or no reset would ever be found due.
+      isWalking: meta.isWalking || meta.cursor === null,
       hasRows: meta.isHealOpen || hasRows,
       hasChanges: open.length > 0,
       mayWrite: meta.role !== "viewer",
@@ -51,6 +53,7 @@ export async function hello(ground: Ground): Promise<Hello> {
     clockMs: Math.max(ground.helloSentMs, 0),
     household: meta.householdName === null ? null : { name: meta.householdName },
     reset: meta.reset ?? (meta.isHealOpen ? "restored" : null),
+    anchor: meta.anchor,
   }))
 }
 

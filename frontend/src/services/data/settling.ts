@@ -24,7 +24,7 @@ import {
   statesOf,
   write,
 } from "./ground"
-import { hasHealRows, putHeal, releaseKept } from "./heal"
+import { deleteHealed, hasHealRows, putHeal, putHealed, releaseKept } from "./heal"
 import { putStamps } from "./hearing"
 import { takeNewIdentity } from "./identity"
 
@@ -39,7 +39,7 @@ export async function onAck(ground: Ground, ack: Ack): Promise<boolean> {
     await settleRows(ground, ack)
     return false
   }
-  return write(ground, (writing) => settlePush(ground, writing, ack.results ?? []), {
+  return write(ground, (writing) => settlePush(ground, writing, ack), {
     asSender: true,
   })
 }
@@ -47,9 +47,10 @@ export async function onAck(ground: Ground, ack: Ack): Promise<boolean> {
 async function settlePush(
   ground: Ground,
   writing: Writing,
-  results: readonly Result[],
+  { results = [], head = 0, anchor = "" }: Ack,
 ): Promise<boolean> {
   const { db } = writing
+  writing.meta.anchor = anchor
   const entries = await entriesNumbered(db, results)
   const open = results.flatMap((result) => {
     const entry = entries.get(result.number)
@@ -74,7 +75,9 @@ async function settlePush(
     writing.touch(keyAt(entry))
     ground.sent++
   }
-  await db.base.bulkPut([...settling.bases.values()].map(stored))
+  await db.base.bulkPut(
+    [...settling.bases.values()].map((row) => ({ ...stored(row), ackedAt: head })),
+  )
   await db.outbox.bulkPut(settling.puts)
   await db.outbox.bulkDelete(settling.gone)
   await restampFollowers(ground, writing, effective, used, keys)
@@ -199,10 +202,19 @@ async function settleRows(ground: Ground, ack: Ack): Promise<void> {
       for (const heal of sent) {
         const state = states.get(keyText(keyOfHeal(heal)))
         const healing = (state?.entries ?? []).filter((entry) => entry.state === "healing")
-        await settleRow(db, rowOf(heal), refused.get(keyText(keyOfHeal(heal))) ?? [], healing)
+        const healed = await settleRow(
+          db,
+          rowOf(heal),
+          refused.get(keyText(keyOfHeal(heal))) ?? [],
+          healing,
+        )
+        if (healed !== null) await putHealed(db, healed, ack.head ?? 0)
         writing.touch(keyOfHeal(heal))
       }
       if (rowsInFlight.wasLast && !(await hasHealRows(db))) writing.meta.isHealOpen = false
+      writing.meta.anchor = ack.anchor ?? ""
+      // Nothing has changed there: no page will come.
+      if (!writing.meta.isWalking) await deleteHealed(db, writing.meta.readSeq)
       await releaseKept(db)
     },
     { asSender: true },
@@ -214,24 +226,27 @@ const keyOfHeal = ({ entity, id }: HealRow): Key => [entity, id]
 /**
  * One healed row; what of it was refused stays here, visible.
  *
- * What was taken comes back with a page: only that tells which stamps it has now.
+ * Returns what was taken. It does not go into the base: only a page tells which stamps it has
+ * now, or that it lies before the horizon and is gone.
  */
 async function settleRow(
   db: Tables,
   row: Row,
   refused: readonly RefusedRow[],
   waiting: readonly Entry[],
-): Promise<void> {
+): Promise<Row | null> {
   const fields: Record<string, Fields[string]> = {}
   const stamps: Record<string, string> = {}
   const keep = (name: string) => {
     put(fields, name, valueAt(row.fields, name))
     put(stamps, name, stampAt(row.stamps, name))
   }
+  const taken = new Set(Object.keys(row.fields))
   const remaining = new Map(waiting.map((entry) => [entry.local, entry]))
   for (const { code, message, field = "" } of refused) {
     const isWhole = field === "" || field === EXISTS
     for (const name of isWhole ? Object.keys(row.fields) : [field]) {
+      taken.delete(name)
       const isEntrys = waiting.some((entry) => Object.hasOwn(writtenOf(entry), name))
       if (Object.hasOwn(row.fields, name) && !isEntrys) keep(name)
     }
@@ -250,6 +265,17 @@ async function settleRow(
   const [done, left] = [[...remaining.values()].filter(isHealing), [...remaining.values()]]
   await db.outbox.bulkPut(left.filter((entry) => !isHealing(entry)))
   await db.outbox.bulkDelete(done.map((entry) => entry.local))
+  return taken.size === 0 ? null : only(row, taken)
+}
+
+function only(row: Row, names: ReadonlySet<string>): Row {
+  const fields: Record<string, Fields[string]> = {}
+  const stamps: Record<string, string> = {}
+  for (const name of names) {
+    put(fields, name, valueAt(row.fields, name))
+    put(stamps, name, stampAt(row.stamps, name))
+  }
+  return { ...row, fields, stamps }
 }
 
 function isHealing(entry: Entry): boolean {
