@@ -9,6 +9,8 @@ export default defineConfig({
     // The tests are pure functions: no file needs a process or a context of its own.
     pool: "threads",
     isolate: false,
+    // The services find their database; the core does not even have the name of it.
+    setupFiles: ["fake-indexeddb/auto"],
     testTimeout: 30_000, // of a busy machine; on an idle one all of them take two seconds
   },
 })

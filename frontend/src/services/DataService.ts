@@ -13,11 +13,12 @@
 // Tabs share the database. Each commit is told to the others, with the revision that it came to;
 // who finds that he missed one reads everything again.
 
-import type { Fields, Stamps } from "../sync/core/change"
+import type { Fields, Row, Stamps } from "../sync/core/change"
 import type { Ack, Changes, Role, UpFrame, Welcome } from "../sync/core/messages"
 import type { Entities } from "../sync/core/entities"
 import type { Entry } from "../sync/core/outbox"
 import type { Facts } from "../sync/core/session"
+import { BUILT_IN } from "../sync/entities"
 import { Trouble, trouble } from "./errors"
 import { type HealRow, ReplicaDatabase, inWords } from "./data/database"
 import * as editing from "./data/editing"
@@ -29,7 +30,7 @@ import { DEVICE, type Meta } from "./data/notes"
 import * as review from "./data/review"
 import * as sending from "./data/sending"
 import * as settling from "./data/settling"
-import { RowsView } from "./data/view"
+import { RowsView, shownRows } from "./data/view"
 import { MACHINE, type World, newId, newNode } from "./data/world"
 
 /** Who a new database belongs to. householdName: only of a household that is born here. */
@@ -81,8 +82,9 @@ export class DataService {
     private readonly database: ReplicaDatabase,
     private readonly events: DataEvents,
     world: World,
+    builtIn: Entities,
   ) {
-    this.ground = newGround(database, world, (changed, revision, isEdit) => {
+    this.ground = newGround(database, world, builtIn, (changed, revision, isEdit) => {
       this.channel?.postMessage({ changed, revision, isEdit } satisfies Told)
       this.hear({ changed, revision, isEdit })
     })
@@ -112,6 +114,7 @@ export class DataService {
     birth: Birth | null,
     events: DataEvents,
     world: World = MACHINE,
+    builtIn: Entities = BUILT_IN,
   ): Promise<DataService> {
     const database = new ReplicaDatabase(name)
     try {
@@ -128,7 +131,7 @@ export class DataService {
       database.close()
       throw found
     }
-    const service = new DataService(database, events, world)
+    const service = new DataService(database, events, world, builtIn)
     service.revision = (await service.meta()).revision
     return service
   }
@@ -265,6 +268,16 @@ export class DataService {
   async entities(): Promise<Entities> {
     await this.meta()
     return entitiesOf(this.ground)
+  }
+
+  /** The rows of an entity as their person sees them, without the deleted ones, by id. */
+  rows(entity: string): Promise<ReadonlyMap<string, Row>> {
+    return this.safely(() =>
+      look(this.ground, async (_, db) => {
+        const shown = await shownRows(db, entity)
+        return new Map([...shown].map(([id, { row }]) => [id, row]))
+      }),
+    )
   }
 
   /** Note that it was up to date; only now and then, because it is a write. */

@@ -7,7 +7,6 @@ import { merge } from "../../sync/core/merge"
 import type { Limits } from "../../sync/core/messages"
 import { BATCH_MAX_BYTES } from "../../sync/core/messages"
 import { type Entry, keyOf, overlay } from "../../sync/core/outbox"
-import { BUILT_IN } from "../../sync/entities"
 import { trouble } from "../errors"
 import { type Key, type ReplicaDatabase, type StoredRow, type Tables, inWords, keyText, rowOf } from "./database"
 import { DEVICE, ENTITIES, type Meta } from "./notes"
@@ -24,23 +23,31 @@ export class LeaseLost extends Error {
   override readonly name = "LeaseLost"
 }
 
+/** What is known of the entities: as the server told them, and with what the program knows. */
+interface Known {
+  readonly version: string
+  readonly told: Entities
+  readonly entities: Entities
+}
+
 /**
  * A device of one household, in one tab.
  *
- * lease: the conversation of this tab, "" if it has none. sent, received: changes and rows since
+ * builtIn: what the program itself knows of the entities. lease: the conversation of this tab, "" if it has none. sent, received: changes and rows since
  * the page was opened. batchBytesMax: lower than the server's if somebody on the way takes less.
  * announce: is told after every commit.
  */
 export interface Ground {
   readonly database: ReplicaDatabase
   readonly world: World
+  readonly builtIn: Entities
   readonly announce: (changed: Changed, revision: number, isEdit: boolean) => void
   lease: string
   sent: number
   received: number
   limits: Limits
   batchBytesMax: number
-  known: { readonly version: string; readonly entities: Entities } | null
+  known: Known | null
   helloSentMs: number
   pingSentMs: number
   rowsInFlight: { readonly versions: ReadonlySet<number>; readonly wasLast: boolean } | null
@@ -49,11 +56,13 @@ export interface Ground {
 export function newGround(
   database: ReplicaDatabase,
   world: World,
+  builtIn: Entities,
   announce: Ground["announce"],
 ): Ground {
   return {
     database,
     world,
+    builtIn,
     announce,
     lease: "",
     sent: 0,
@@ -169,19 +178,17 @@ export async function putMeta(db: Tables, meta: Meta): Promise<void> {
 async function learn(ground: Ground, db: Tables, meta: Meta): Promise<void> {
   if (ground.known?.version === meta.version) return
   const note = await db.notes.get(ENTITIES)
-  ground.known = {
-    version: meta.version,
-    entities: united(entitiesFrom((note?.value ?? {}) as Readonly<Record<string, unknown>>)),
-  }
+  const told = entitiesFrom((note?.value ?? {}) as Readonly<Record<string, unknown>>)
+  ground.known = { version: meta.version, told, entities: united(ground.builtIn, told) }
 }
 
 /**
  * What the server or the program knows. The server's word counts; a field that it does not know
  * yet is typed all the same, and will be parked.
  */
-function united(told: Entities): Entities {
-  const entities = { ...BUILT_IN, ...told }
-  for (const [name, { fields }] of Object.entries(BUILT_IN)) {
+function united(builtIn: Entities, told: Entities): Entities {
+  const entities = { ...builtIn, ...told }
+  for (const [name, { fields }] of Object.entries(builtIn)) {
     const both = told[name]
     if (both !== undefined) entities[name] = { ...both, fields: { ...fields, ...both.fields } }
   }
@@ -189,7 +196,13 @@ function united(told: Entities): Entities {
 }
 
 export function entitiesOf(ground: Ground): Entities {
-  return ground.known?.entities ?? BUILT_IN
+  return ground.known?.entities ?? ground.builtIn
+}
+
+/** Whether the server of the latest welcome knows all of these fields. */
+export function isToldOf(ground: Ground, entity: string, fields: Fields): boolean {
+  const known = ground.known?.told[entity]?.fields
+  return known !== undefined && Object.keys(fields).every((name) => Object.hasOwn(known, name))
 }
 
 // --- time and identity -----------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import {
   clockOf,
   correctedMs,
   groundRow,
+  isToldOf,
   statesOf,
   write,
 } from "./ground"
@@ -58,7 +59,7 @@ async function settlePush(
   })
   const keys = new Map(open.map(({ entry }) => [keyOf(entry), keyAt(entry)]))
   const states = await statesOf(db, [...keys.values()])
-  const settling: Settling = { db, bases: new Map(), puts: [], gone: [] }
+  const settling: Settling = { ground, db, bases: new Map(), puts: [], gone: [] }
   const used = new Set<number>() // entries whose number somebody else has used
   const effective = new Map<string, string>()
   for (const { result, entry } of open) {
@@ -100,6 +101,7 @@ async function entriesNumbered(
 
 /** What an answer comes to, written at the end of it at once. */
 interface Settling {
+  readonly ground: Ground
   readonly db: Tables
   readonly bases: Map<string, Row>
   readonly puts: Entry[]
@@ -122,9 +124,18 @@ async function settleOne(
     settling.bases.set(keyOf(entry), base)
   }
   if (settled.healing !== null) await putHeal(settling.db, settled.healing)
-  if (settled.remains !== null) settling.puts.push(settled.remains)
+  if (settled.remains !== null) settling.puts.push(reopened(settling.ground, settled.remains))
   else settling.gone.push(entry.local)
   return settled.effective
+}
+
+/**
+ * A repeated answer may be older than the server: what it knows by now is not parked, but sent
+ * again at once.
+ */
+function reopened(ground: Ground, remains: Entry): Entry {
+  if (remains.state !== "parked" || !isToldOf(ground, remains.entity, remains.fields)) return remains
+  return { ...remains, state: "open", code: "", field: "", message: "" }
 }
 
 /**
