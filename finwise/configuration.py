@@ -223,6 +223,7 @@ def logging_for(level: str, *, as_json: bool) -> None:
                 "asyncio": {"level": "WARNING"},
                 # At DEBUG these write down every frame and every message of the layer.
                 "websockets": {"level": "INFO"},
+                "fido2": {"level": "WARNING"},  # would note each passkey that signs in
                 "channels_redis": {"level": "INFO"},
                 # Robots try every name; they get their 400 without a traceback in our log.
                 "django.security.DisallowedHost": {"level": "CRITICAL"},

@@ -175,6 +175,7 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_PRODUCTION else "http"
 MFA_ADAPTER = "tenants.front_door.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {"add_webauthn": "tenants.passkeys.AddPasskeyForm"}
 MFA_TOTP_TOLERANCE = 1  # a phone may be half a minute off
 # Without TLS browsers offer passkeys at http://localhost only, not at http://127.0.0.1.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_PRODUCTION
