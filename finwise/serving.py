@@ -6,7 +6,6 @@ import gc
 import logging
 import resource
 import socket
-import sys
 from typing import Any
 
 import uvicorn
@@ -31,7 +30,6 @@ BACKLOG = 2048
 # after this or twice this. asyncio and uvicorn would wait for both for ever.
 LINGER_S = 10
 GARBAGE_AFTER = 20_000  # objects more than before, Python's own is 700
-SWITCH_EVERY_S = 0.001  # between threads that compute, Python's own is 0.005
 
 
 def reserve(host: str, port: int) -> socket.socket:
@@ -143,9 +141,6 @@ class Server(uvicorn.Server):
         # A push of 500 makes some ten thousand objects and no cycles; by default it would be
         # looked through a dozen times while it is being written.
         gc.set_threshold(GARBAGE_AFTER)
-        # How long a thread that needs the interpreter lets another one compute: after each
-        # answer of PostgreSQL, and before each frame. 5 ms would be half of a live edit.
-        sys.setswitchinterval(SWITCH_EVERY_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         from syncapp import fanout
