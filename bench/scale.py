@@ -17,6 +17,10 @@ class Scale:
     idle: int = 500
     idle_households: int = 50
     provisionings: int = 50
+    page_devices: int = 50
+    page_loads: int = 20
+    listed: int = 500
+    asked: int = 200
 
 
 FULL = Scale()
@@ -31,4 +35,8 @@ QUICK = Scale(
     idle=20,
     idle_households=4,
     provisionings=3,
+    page_devices=5,
+    page_loads=2,
+    listed=5,
+    asked=10,
 )

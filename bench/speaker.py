@@ -63,7 +63,11 @@ class Provisioning(Heard, tag="provisioning"):
     step: int
 
 
-Frame = Welcome | Changes | Ack | Error | News | Provisioning
+class SyncRequest(Heard, tag="sync_request"):
+    id: str
+
+
+Frame = Welcome | Changes | Ack | Error | News | Provisioning | SyncRequest
 _decode = msgspec.json.Decoder(Frame).decode
 
 

@@ -11,7 +11,7 @@ from ..scale import Scale
 
 Measure = Callable[[House, Scale], list[Figure]]
 
-NAMES = ("flush", "converge", "live", "first_load", "provisioning", "idle")
+NAMES = ("flush", "converge", "live", "first_load", "provisioning", "operators", "idle")
 
 
 def measure(name: str) -> Measure:
