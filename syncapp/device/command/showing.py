@@ -32,7 +32,8 @@ def to_json(record: Any) -> dict[str, Any]:
 
 
 def row_to_json(row: Row) -> dict[str, Any]:
-    return {"entity": row.entity, "id": row.id, **row.fields}
+    """Its fields by name: in one order, however the row has come to be on this device."""
+    return {"entity": row.entity, "id": row.id, **dict(sorted(row.fields.items()))}
 
 
 def name_of(replica: Replica, entity: str, row_id: str) -> str:

@@ -107,6 +107,16 @@ def test_a_household_is_green_only_if_every_active_device_is(many: list[Device])
     assert is_green == (bool(active) and all(each.light is Light.GREEN for each in active))
 
 
+@given(devices, st.integers(1, 9), st.integers(1, 10**9))
+def test_what_is_pending_for_more_than_thirty_seconds_is_amber_whatever_else_holds(
+    device: Device, pending: int, late_ms: int
+) -> None:
+    said = {"pending": pending, "is_revoked": False, "silent_ms": 0}
+    late = replace(device, **said, pending_age_ms=30_000 + late_ms)
+    assert verdict_on(late).light is Light.AMBER
+    assert verdict_on(replace(WELL, pending=pending, pending_age_ms=30_000)).light is Light.BUSY
+
+
 def test_trouble_comes_before_work_and_work_before_silence() -> None:
     amber, busy = Verdict(Light.AMBER, Reason.STUCK), Verdict(Light.BUSY, Reason.SENDING)
     grey, green = Verdict(Light.GREY, Reason.SILENT), Verdict(Light.GREEN, Reason.IN_STEP)

@@ -203,6 +203,17 @@ def test_two_devices_meet(shell, server):
     assert b.json("sync")["isUpToDate"] is True
 
 
+def test_the_keys_of_a_row_come_in_one_order_wherever_it_was_made(shell, server):
+    a, b = shell("a"), shell("b")
+    a.url = b.url = server.url
+    a("--household", HOME, "add-group", "Giro")
+    a("sync")
+    b("--household", HOME, "sync")
+    (made,), (told,) = a.json("list"), b.json("list")
+    assert list(made) == list(told) == ["entity", "id", *sorted(made.keys() - {"entity", "id"})]
+    assert made == told
+
+
 def test_the_server_is_remembered_and_the_token_is_not(shell, server):
     a = shell()
     a.url = server.url

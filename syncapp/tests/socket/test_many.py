@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 
 from finwise import serving
+from syncapp.core.messages import HEARTBEAT_S
 from syncapp.tests.faults.proxy import Proxy
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone
@@ -68,6 +69,11 @@ def proxy() -> Iterator[Callable[[int], Proxy]]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+def test_every_socket_is_pinged_each_beat_and_has_a_beat_to_answer() -> None:
+    configured = serving.config()
+    assert configured.ws_ping_interval == configured.ws_ping_timeout == HEARTBEAT_S == 20
 
 
 def test_a_peer_that_is_gone_without_a_word_is_let_go(
