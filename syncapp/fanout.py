@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from tenants.context import run_in_public, run_in_tenant
 from . import metrics
 from .closing import CLOSE_CHANNEL
 from .core import messages
-from .core.errors import NotYours, Restarting, SignIn, SyncError
+from .core.errors import NotYours, Restarting, SignIn, SyncError, TooFast
 from .deliveries import add_deliveries
 from .listening import NEWS_CHANNEL, Listener
 from .presence import LastWords, note_left
@@ -41,6 +41,11 @@ log = logging.getLogger(__name__)
 VISITORS_AT_ONCE = 50
 # Households whose summary is renewed in one beat, at most.
 SUMMARIES_A_BEAT = 100
+
+# In one process: far more than people have devices, far fewer than would fill its memory.
+SOCKETS_PER_PERSON = 1_000
+SOCKETS_PER_HOUSEHOLD = 2_000
+TOO_MANY_PAUSE_MS = 60_000
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
@@ -70,18 +75,25 @@ class Hub:
         self._endings: set[asyncio.Task[None]] = set()  # outlive the last room
         self._watchers: dict[UUID, set[Callable[[], None]]] = defaultdict(set)
         self._waiting: set[Conversation] = set()  # for a right that they do not have yet
+        self._sockets_of: Counter[UUID] = Counter()
         self._is_ending = False
 
     # --- sockets
 
     def join(self, socket: Conversation) -> Room:
+        """Raises TooFast for more sockets than a person, or a household, can be using."""
         room = self.rooms.get(socket.tenant_id)
+        if self._sockets_of[socket.user_id] >= SOCKETS_PER_PERSON or (
+            room is not None and len(room.sockets) >= SOCKETS_PER_HOUSEHOLD
+        ):
+            raise TooFast("Too many devices are connected.", retry_after_ms=TOO_MANY_PAUSE_MS)
         if room is None:
             self._start()
             room = self.rooms[socket.tenant_id] = Room(socket.tenant_id)
             self._relay.follow(room.tenant_id)
             metrics.HOUSEHOLDS.inc()
         room.sockets.add(socket)
+        self._sockets_of[socket.user_id] += 1
         metrics.SOCKETS.inc()
         return room
 
@@ -91,6 +103,9 @@ class Hub:
         if room is None or socket not in room.sockets:
             return
         room.sockets.discard(socket)
+        self._sockets_of[socket.user_id] -= 1
+        if not self._sockets_of[socket.user_id]:
+            del self._sockets_of[socket.user_id]
         metrics.SOCKETS.dec()
         is_last = not room.sockets
         if is_last:

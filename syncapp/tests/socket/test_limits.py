@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import struct
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,9 +16,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+from syncapp import fanout
 from syncapp.core import messages
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone
+from tenants.models import User
 
 MIB = 1024 * 1024
 
@@ -114,6 +117,40 @@ def test_two_hundred_frames_at_once_are_a_burst_and_more_are_too_fast(
     error = frames[-1]
     assert (error["code"], error["of"], error["retryable"]) == ("too_fast", "ping", True)
     assert error["retryAfterMs"] == 5_000
+
+
+@pytest.mark.parametrize("whose", ["PERSON", "HOUSEHOLD"])
+def test_one_socket_too_many_hears_when_to_come_again_and_the_others_live(
+    whose: str,
+    new_phone: Callable[..., Phone],
+    new_member: Callable[[Household, str], User],
+    household: Household,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S09"""
+    monkeypatch.setattr(fanout, f"SOCKETS_PER_{whose}", 2)
+    user = new_member(household, "editor")
+    first, second = (new_phone(user).online() for _ in range(2))
+    late = new_phone(user if whose == "PERSON" else None).connect()
+    late.say(late.hello_frame())
+    (error,), code = late.hear_close()
+    assert (error["code"], error["retryable"], code) == ("too_fast", True, 4429)
+    assert error["retryAfterMs"] == fanout.TOO_MANY_PAUSE_MS
+    if whose == "PERSON":
+        new_phone().online()  # somebody else has room
+    second.ping()
+    first.hang_up()
+    hub_has_room(late)
+
+
+def hub_has_room(phone: Phone) -> None:
+    """The server learns a moment later that a socket is gone."""
+    gives_up_s = time.monotonic() + 20
+    while True:
+        phone.connect().say(phone.hello_frame())
+        if phone.hear()["type"] == "welcome":
+            return
+        assert time.monotonic() < gives_up_s
 
 
 @pytest.mark.parametrize(
