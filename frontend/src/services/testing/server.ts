@@ -223,21 +223,35 @@ export class HouseholdServer {
     this.sessions.set(peer, session)
     peer.send({
       ...welcome,
-      resume: hello.cursor != null && device.reset === null,
+      resume: typeof hello.cursor === "string" && device.reset === null,
       reset: device.reset,
     })
   }
 
   private resetReason(device: Device, hello: Hello): ResetReason | null {
     let reason: ResetReason | null = null
-    if (hello.cursor != null) reason = this.whyLost(read(hello.cursor))
-    if (reason !== "operator" && (hello.acknowledged ?? 0) > device.lastNumber) reason = "restored"
+    if (typeof hello.cursor === "string") reason = this.whyLost(read(hello.cursor))
+    const isOfAnotherPast =
+      (hello.acknowledged ?? 0) > device.lastNumber || this.isLost(hello.anchor ?? "")
+    if (reason !== "operator" && isOfAnotherPast) reason = "restored"
     if (reason === null && device.reset !== null && hello.reset !== device.reset) {
       reason = device.reset
     }
     return reason === "horizon" && [device.reset, hello.reset].includes("restored")
       ? "restored"
       : reason
+  }
+
+  /** Whether an ack was given in another past. */
+  private isLost(anchor: string): boolean {
+    if (anchor === "") return false
+    const [seq = "0", print = ""] = anchor.split(":")
+    return this.state.prints.get(Number(seq)) !== print
+  }
+
+  private anchor(): { readonly head: number; readonly anchor: string } {
+    const { seq, prints } = this.state
+    return { head: seq, anchor: `${seq}:${prints.get(seq) ?? ""}` }
   }
 
   private whyLost(cursor: Cursor | null): ResetReason | null {
@@ -338,7 +352,7 @@ export class HouseholdServer {
     const lost = new Set<string>() // rows whose create was refused in this push
     const results = changes.map((change) => this.decide(device, change, touched, lost))
     this.commit(touched)
-    session.send({ type: "ack", of: "push", results } satisfies Ack)
+    session.send({ type: "ack", of: "push", results, ...this.anchor() } satisfies Ack)
     if (touched.size > 0) this.announce()
   }
 
@@ -436,7 +450,7 @@ export class HouseholdServer {
     touched.set(key, { entity: "conflict", id, fields, stamps })
   }
 
-  private heal(session: Session, { rows, last = false }: Rows): void {
+  private heal(session: Session, { rows }: Rows): void {
     if (session.role === "viewer") {
       session.send({ type: "error", code: "forbidden", message: "Read only.", of: "rows" })
       return
@@ -454,8 +468,7 @@ export class HouseholdServer {
       this.state.newest = later(this.state.newest, newest(Object.values(merged.stamps)))
     }
     this.commit(touched)
-    void last
-    session.send({ type: "ack", of: "rows", rows: rows.length, refusedRows })
+    session.send({ type: "ack", of: "rows", rows: rows.length, refusedRows, ...this.anchor() })
     if (touched.size > 0) this.announce()
   }
 

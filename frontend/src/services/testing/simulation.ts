@@ -322,7 +322,7 @@ export class Simulation {
       device.tabs.splice(1)
       await this.all()
       const [tab] = device.tabs
-      if (tab !== undefined && tab.conversation === null) this.talk(tab)
+      if (tab?.conversation === null) this.talk(tab)
     }
     for (let round = 0; round < 400; round++) {
       await this.all()
@@ -398,7 +398,7 @@ export class Simulation {
     for (const device of this.devices) {
       const source = await openDexie(device.name)
       const rows = await source.table("base").toArray()
-      const [note] = await source.table("notes").where("key").equals("device").toArray()
+      const note: unknown = await source.table("notes").get("device")
       source.close()
       const meta = (note as { value: { reset: string | null } } | undefined)?.value
       if (meta === undefined || meta.reset === "operator") continue
