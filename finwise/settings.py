@@ -35,6 +35,8 @@ FINWISE_ENV = env.str("FINWISE_ENV", "local")
 IS_PRODUCTION = FINWISE_ENV == "production"
 DEBUG = env.bool("FINWISE_DEBUG", False)
 SECRET_KEY = env.str("FINWISE_SECRET_KEY", "")
+# Still good for reading: with them, a new key signs nobody out and loses no second factor.
+SECRET_KEY_FALLBACKS: list[str] = env.list("FINWISE_OLD_SECRET_KEYS", default=[])
 ALLOWED_HOSTS: list[str] = env.list("FINWISE_HOSTS", default=[])
 # Pages of these origins may post forms and open sockets too, besides the site's own.
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
