@@ -157,7 +157,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         if (person := _authenticated(request, email, password)) is not None
     ]
     # A second factor cannot be asked for here; /accounts/login/ does, for the same browser.
-    if len(found) != 1 or is_mfa_enabled(found[0]):
+    if len(found) != 1 or not found[0].is_active or is_mfa_enabled(found[0]):
         raise Problem(401, "Invalid credentials")
     _sign_in(request, found[0], "password")
     return JsonResponse(_person(found[0]))
@@ -202,7 +202,9 @@ def _change(request: HttpRequest, person: User | None, body: dict[str, Any]) -> 
 
 def _sign_up(request: HttpRequest, person: User) -> None:
     """Store a new person, and ask whether the address is theirs."""
-    if not get_adapter(request).is_open_for_signup(request):
+    adapter = get_adapter(request)
+    # An invitation opens the door for the address that it was sent to.
+    if not (settings.ACCOUNT_IS_OPEN or adapter.is_email_verified(request, person.email)):
         raise Problem(403, "Nobody can sign up here; ask for an invitation.")
     _limit(request, "signup")
     try:

@@ -11,6 +11,7 @@ import hashlib
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django import forms
@@ -20,6 +21,7 @@ from django.utils.translation import get_language
 
 from tenants.invitations import open_invitations
 from tenants.models import Invitation, User
+from tenants.unproven import is_confirmed_by_another, void_keys
 
 _INVITATION = "invitation"  # in the session: the one whose link this visitor has
 
@@ -34,6 +36,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_email_verified(self, request: HttpRequest, email: str) -> bool:
         """Who came by the link in a mail has shown that the mail reached them."""
         return email.lower() == _invited_as(request)
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Confirm an address; if its account was somebody else's so far, it is not any more."""
+        is_another = is_confirmed_by_another(request, email_address)
+        is_confirmed = super().confirm_email(request, email_address)
+        if is_confirmed and is_another:
+            void_keys(User.objects.get(pk=email_address.user_id))
+        return is_confirmed
 
     def save_user(
         self, request: HttpRequest, user: User, form: forms.Form, commit: bool = True
