@@ -23,15 +23,16 @@ def cache_at(url: str) -> BaseCache:
     return ForgivingRedisCache(values["LOCATION"], values)
 
 
-@pytest.fixture
-def redis_port(tmp_path: Path) -> Iterator[int]:
+@pytest.fixture(params=[[]])
+def redis_port(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+    """A Redis of the test's own, with further options if it asks for some."""
     if not shutil.which("redis-server"):
         pytest.skip("needs redis-server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *request.param],
         cwd=tmp_path, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     gives_up_s = time.monotonic() + 20
@@ -59,6 +60,22 @@ def test_what_one_process_counts_another_one_sees(redis_port: int) -> None:
     assert other.incr("count") == 2
     one.clear()
     assert other.get("attempts", "gone") == "gone"
+
+
+@pytest.mark.redis
+@pytest.mark.parametrize("redis_port", [["--requirepass", "s3cret"]], indirect=True)
+def test_a_redis_with_a_password_is_used_with_it(
+    redis_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S53"""
+    knows, does_not = (
+        cache_at(f"redis://{who}127.0.0.1:{redis_port}/0") for who in (":s3cret@", "")
+    )
+    knows.set("attempts", [1.5], 60)
+    assert cache_at(f"redis://:s3cret@127.0.0.1:{redis_port}/0").get("attempts") == [1.5]
+    assert does_not.get("attempts") is None
+    assert "Redis is away (AuthenticationError)" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def test_while_redis_is_away_each_process_counts_for_itself(
