@@ -207,6 +207,14 @@ def test_what_cannot_be_exported_is_not_deleted(home: UUID, tmp_path: Any) -> No
 
 
 def test_a_token_is_printed_once(anna: User) -> None:
+    words = ["--user", anna.email, "--name", "importer"]
+    assert "would get a token" in run("create_token", *words, "--dry-run")
+    assert not anna.tokens.exists()
+    said = StringIO()
+    call_command("create_token", *words, "--json", stdout=said, stderr=StringIO())
+    told = json.loads(said.getvalue())
+    assert (told["user"], told["name"]) == (anna.email, "importer")
+    assert token_of(told["token"]) is not None
     said = run("create_token", "--user", anna.email.upper(), "--name", "importer")
     token = token_of(said.split()[-1])
     assert token is not None

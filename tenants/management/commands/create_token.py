@@ -15,12 +15,13 @@ class Command(OperatorCommand):
         parser.add_argument("--user", required=True, metavar="EMAIL")
         parser.add_argument("--name", required=True, help="what it is for")
 
-    def work(self, *, user: str, name: str, dry_run: bool, **options: Any) -> Answer:
-        person, name = person_of(user), name.strip()
+    def work(self, *, user: str, name: str, **options: Any) -> Answer:
+        person = person_of(user)
+        name = name.strip()
         if not 0 < len(name) <= 100:
             raise bad_input("Say in 1 to 100 characters what the token is for.")
-        facts = {"user": person.email, "name": name, "token": None, "dry_run": dry_run}
-        if dry_run:
+        facts = {"user": person.email, "name": name}
+        if options["dry_run"]:
             return Answer(facts, [f"{person.email} would get a token for {name!r}."])
         token = create_token(person, name)
         self.stderr.write("Keep this token secret. It cannot be shown again.")
