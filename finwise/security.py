@@ -77,6 +77,9 @@ def with_policy(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     # What depends on who asks is for that one's eyes, and stays in no cache on the way.
     if "cookie" in response.headers.get("Vary", "").lower():
         response.headers.setdefault("Cache-Control", "no-store, private")
+    # The worker finds the shell in its cache only if it does not depend on who asks, and how.
+    if getattr(response, "is_same_for_all", False):
+        del response.headers["Vary"]
     for name, value in ALWAYS.items():
         response.headers.setdefault(name, value)
     return response

@@ -24,6 +24,7 @@ from finwise.configuration import (
     logging_for,
     refuse_unsafe,
 )
+from finwise.webapp.keeping import keep_for_ever
 
 ROOT = places.ROOT
 STATE_DIR: Path = places.state_dir()
@@ -239,9 +240,11 @@ STATIC_ROOT = ROOT / "staticfiles"
 # What finwise/webapp/build.py has built; their names hold a digest of their content.
 BUILT_FILES = ROOT / "frontend" / "dist" / "app"
 STATICFILES_DIRS = [("app", BUILT_FILES)] if BUILT_FILES.is_dir() else []
-SERVESTATIC_IMMUTABLE_FILE_TEST = r"^/static/app/.+-[\w-]{8}\.\w+$|^/static/.+\.[0-9a-f]{12}\.\w+$"
-# Without a collectstatic the files are served from where they lie.
+SERVESTATIC_ADD_HEADERS_FUNCTION = keep_for_ever
+# Without a collectstatic the files are served from where they lie, and as they lie there now:
+# the app may be built anew meanwhile.
 SERVESTATIC_USE_FINDERS = not IS_PRODUCTION
+SERVESTATIC_AUTOREFRESH = not IS_PRODUCTION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -48,5 +48,8 @@ def built_file(request: HttpRequest, name: str, content_type: str) -> HttpRespon
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"Cache-Control": ALWAYS_ASK, "ETag": etag}
     if request.headers.get("If-None-Match") == etag:
-        return HttpResponse(status=304, headers=headers)
-    return HttpResponse(content, content_type=content_type, headers=headers)
+        response = HttpResponse(status=304, headers=headers)
+    else:
+        response = HttpResponse(content, content_type=content_type, headers=headers)
+    response.is_same_for_all = True  # type: ignore[attr-defined]
+    return response
