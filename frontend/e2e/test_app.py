@@ -129,6 +129,7 @@ def test_accounts_are_dragged_into_another_group(laptop: Page, phone: Page) -> N
     target = laptop.locator("section", has=laptop.get_by_role("heading", name="Reise")).locator(
         "ul"
     )
+    grip.scroll_into_view_if_needed()
     drag(laptop, grip, target)
     section = phone.locator("section", has=phone.get_by_role("heading", name="Reise"))
     expect(section.get_by_role("link", name=re.compile("^Reisekasse"))).to_be_visible()

@@ -2,7 +2,7 @@
 // once; the store follows.
 
 import type Sortable from "sortablejs"
-import { computed, nextTick, onScopeDispose, type Ref, shallowRef, watch } from "vue"
+import { computed, onScopeDispose, type Ref, shallowRef, watch } from "vue"
 import { useI18n } from "vue-i18n"
 
 import { announce } from "../../notices"
@@ -69,20 +69,27 @@ export function useArranging() {
     beforeId: string | null,
   ): Promise<void> {
     movedAccount.value = { id, groupId, beforeId }
-    await attempt(() => ledger.moveAccount(id, groupId, beforeId))
-    await nextTick()
+    const isStored = await attempt(() => ledger.moveAccount(id, groupId, beforeId))
+    if (isStored) await untilShown(() => isInPlace(ledger.accountsOf(groupId), id, beforeId))
     movedAccount.value = null
     tellPlaceOf(id)
   }
 
   async function moveGroup(id: string, beforeId: string | null): Promise<void> {
     movedGroup.value = { id, beforeId }
-    await attempt(() => ledger.moveGroup(id, beforeId))
-    await nextTick()
+    const isStored = await attempt(() => ledger.moveGroup(id, beforeId))
+    if (isStored) await untilShown(() => isInPlace(ledger.groups, id, beforeId))
     movedGroup.value = null
     const place = ledger.groups.findIndex((group) => group.id === id)
     const name = ledger.groups[place]?.name ?? ""
     announce(t("ledger.moved_group", { name, place: place + 1, of: ledger.groups.length }))
+  }
+
+  // Steps come faster than they are stored; each begins where the one before has ended.
+  let steps = Promise.resolve()
+  function inTurn(step: () => Promise<void>): Promise<void> {
+    steps = steps.then(step)
+    return steps
   }
 
   function tellPlaceOf(id: string): void {
@@ -132,7 +139,41 @@ export function useArranging() {
     await moveGroup(id, before?.id ?? null)
   }
 
-  return { isArranging, sections, moveAccount, moveGroup, stepAccount, stepGroup }
+  return {
+    isArranging,
+    sections,
+    moveAccount,
+    moveGroup,
+    stepAccount: (id: string, step: -1 | 1) => inTurn(() => stepAccount(id, step)),
+    stepGroup: (id: string, step: -1 | 1) => inTurn(() => stepGroup(id, step)),
+  }
+}
+
+const SHOWN_AT_LATEST_MS = 1_000
+
+/** What is stored shows a moment later; and never, if somebody else has moved it meanwhile. */
+function untilShown(isShown: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      stop()
+      resolve()
+    }
+    const timer = setTimeout(end, SHOWN_AT_LATEST_MS)
+    const stop = watch(isShown, (shown) => {
+      if (shown) end()
+    })
+    if (isShown()) end()
+  })
+}
+
+function isInPlace(
+  rows: readonly { readonly id: string }[],
+  id: string,
+  beforeId: string | null,
+): boolean {
+  const place = rows.findIndex((row) => row.id === id)
+  return place !== -1 && (rows[place + 1]?.id ?? null) === beforeId
 }
 
 function inFront<Row extends { readonly id: string }>(
