@@ -15,7 +15,7 @@ from syncapp.core.entity import Entity, Field
 from syncapp.registry import _check
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "protocol" / "vectors"
-NAMES = ("stamps", "values", "merges", "frames", "cursors")
+NAMES = ("stamps", "values", "merges", "frames", "cursors", "finwise04")
 
 
 @cache

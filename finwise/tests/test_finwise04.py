@@ -1,0 +1,104 @@
+"""A built FinWise 0.4 app, served from our origin."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import RequestFactory, override_settings
+
+from finwise import finwise04, urls
+
+PAGE = '<!doctype html><script type="module" src="{base}assets/index-1a2b3c4d.js"></script>'
+
+
+@pytest.fixture
+def new_app(tmp_path):
+    def make(base="/"):
+        (tmp_path / "assets").mkdir()
+        (tmp_path / "index.html").write_text(PAGE.format(base=base))
+        (tmp_path / "assets" / "index-1a2b3c4d.js").write_text("1")
+        (tmp_path / "favicon.ico").write_bytes(b"icon")
+        (tmp_path.parent / "secret.txt").write_text("secret")
+        return finwise04.App(tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def client_of(client):
+    """A client of a site with this app in it."""
+
+    def make(app):
+        first, rest = app.urlpatterns()
+        module = type("Urls", (), {"urlpatterns": [*first, *urls.urlpatterns, *rest]})
+        overriding = override_settings(ROOT_URLCONF=module, FINWISE04_ENABLED=True)
+        overriding.enable()
+        made.append(overriding)
+        return client
+
+    made = []
+    yield make
+    for each in made:
+        each.disable()
+
+
+def test_the_app_lies_where_it_was_built_for(new_app, client_of):
+    client = client_of(new_app())
+    for address in ("/", "/dashboard", "/accounts-overview", "/budgets/2025/06"):
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert b"assets/index-1a2b3c4d.js" in answer.content
+        assert answer["Cache-Control"] == "no-cache"
+        assert answer["Content-Type"] == "text/html"
+    script = client.get("/assets/index-1a2b3c4d.js")
+    assert script.content == b"1"
+    assert "javascript" in script["Content-Type"]
+    assert "immutable" in script["Cache-Control"]
+    assert client.get("/favicon.ico").content == b"icon"
+
+
+def test_a_build_for_a_folder_leaves_our_own_app_in_its_place(new_app, client_of):
+    app = new_app("/finwise04/")
+    assert app.base == "/finwise04/"
+    client = client_of(app)
+    assert client.get("/finwise04/").status_code == 200
+    assert client.get("/finwise04/dashboard").status_code == 200
+    assert client.get("/finwise04/assets/index-1a2b3c4d.js").content == b"1"
+    assert client.get("/dashboard").status_code == 404
+    assert b"index-1a2b3c4d" not in client.get("/").content
+
+
+def test_our_own_addresses_stay_ours(new_app, client_of):
+    client = client_of(new_app())
+    assert client.get("/health/live").json() == {"status": "alive"}
+    assert client.get("/api/v1/websocket/health").json() == {"status": "ok"}
+    for address in ("/api/nothing", "/static/nothing.js", "/assets/nothing.js", "/admin/nothing"):
+        assert b"index-1a2b3c4d" not in client.get(address).content
+
+
+def test_nothing_outside_of_the_folder_is_served(new_app):
+    app = new_app()
+    request = RequestFactory().get("/")
+    for name in ("../secret.txt", "assets/../../secret.txt", "/etc/passwd", "%2e%2e/secret.txt"):
+        try:
+            content = app.answer(request, name).content
+        except finwise04.Http404:
+            continue
+        assert b"secret" not in content
+        assert b"root:" not in content
+
+
+def test_its_pages_may_load_only_from_here(new_app, client_of):
+    policy = client_of(new_app()).get("/")["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe-eval" not in policy
+    assert "script-src" not in policy  # so scripts come from this site alone, none inline
+
+
+def test_it_takes_no_writes(new_app, client_of):
+    assert client_of(new_app()).post("/dashboard").status_code == 405
+
+
+def test_a_folder_without_an_app_is_told_at_start(tmp_path):
+    with pytest.raises(ImproperlyConfigured, match=r"FINWISE04_APP_DIR.*index\.html"):
+        finwise04.App(tmp_path)
