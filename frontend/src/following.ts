@@ -11,19 +11,22 @@ export function followHousehold(tell: (error: unknown) => void): void {
   const households = useHouseholdStore()
   const session = useSessionStore()
 
-  // The address first: a link to a household opens that one, not the last one.
+  const isOurs = () =>
+    households.households.some((household) => household.id === route.value.household)
+
+  // The address first: a link to a household opens that one, not the last one. Each of these is
+  // looked at by itself: when another household is shown, the address follows, and does not lead.
   watch(
-    () => [session.isReady, route.value.household, households.households] as const,
-    ([isReady, wanted]) => {
+    [() => session.isReady, () => route.value.household, isOurs],
+    ([isReady, wanted, isKnown]) => {
       if (!isReady || wanted === null || wanted === households.currentId) return
-      const isOurs = households.households.some((household) => household.id === wanted)
-      if (isOurs) households.switchTo(wanted).catch(tell)
+      if (isKnown) households.switchTo(wanted).catch(tell)
       else showHousehold(households.currentId)
     },
     { immediate: true },
   )
   watch(
-    () => [session.isReady, households.currentId] as const,
+    [() => session.isReady, () => households.currentId],
     ([isReady, id], previous) => {
       const isFirst = previous?.[0] !== true
       if (!isReady || id === null || route.value.household === id) return

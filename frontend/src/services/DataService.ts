@@ -85,6 +85,7 @@ export class DataService {
     builtIn: Entities,
   ) {
     this.ground = newGround(database, world, builtIn, (changed, revision, isEdit) => {
+      if (this.isClosed) return // what was still on its way is durable; others read it
       this.channel?.postMessage({ changed, revision, isEdit } satisfies Told)
       this.hear({ changed, revision, isEdit })
     })
