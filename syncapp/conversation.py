@@ -23,6 +23,7 @@ from .core import messages
 from .core.cursor import START, Cursor, Position, text_to_cursor
 from .core.entity import describe, version_of
 from .core.errors import (
+    Forbidden,
     Maintenance,
     NoHello,
     NotYours,
@@ -63,6 +64,7 @@ class Conversation:
         self.user_id = str(visitor.user_id)
         self.device_id = ""
         self.is_greeted = False
+        self.is_read_only = False  # so it was told, by its welcome or by a refused push
         self.room = Room(tenant_id)  # nobody's, until hello joins the household's
         # Reading: credit begins with the first pull; a frame with rows is outstanding until
         # a pull stands at or behind its end.
@@ -139,6 +141,7 @@ class Conversation:
             await self.socket.close(Restarting.close_code)
             return
         self.is_greeted = True
+        self.is_read_only = greeting.role == "viewer"
         self._pending = hello.pending
         self._connected_at = time.monotonic()
         self._told_head = greeting.head.seq
@@ -167,9 +170,13 @@ class Conversation:
 
     async def _write(self, function: Any, frame: messages.Push | messages.Rows) -> None:
         began_s = time.monotonic()
-        outcome: engine.Outcome = await self._call(
-            function, self.device_id, self.user_id, frame, self._now(), write=True
-        )
+        try:
+            outcome: engine.Outcome = await self._call(
+                function, self.device_id, self.user_id, frame, self._now(), write=True
+            )
+        except Forbidden:
+            self.is_read_only = True
+            raise
         self._pending = max(0, self._pending - len(outcome.ack.results))
         self._refused += sum(each.fate == "refused" for each in outcome.ack.results)
         # First, because a peer that does not read keeps its ack waiting.

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+VIEWER = "viewer"
 # One or two queries each, while a worker is taken.
 VISITORS_AT_ONCE = 50
 # Households whose summary is renewed in one beat, at most.
@@ -272,13 +273,14 @@ class Hub:
         users = {socket.user_id for socket in room.sockets}
         devices = {socket.device_id for socket in room.sockets if socket.is_greeted}
         before = room.belief()
+        members: dict[str, str] = {}
         revoked: set[str] = set()
         try:
             head, members, revoked = await run_in_tenant(
                 room.tenant_id, head_and_readers, room.tenant_id, users, devices
             )
-        except NotYours:  # deleted
-            members = set()
+        except NotYours:
+            log.debug("%s was deleted", room.tenant_id)
         except SyncError as error:
             log.info("reading a head failed: %s", error.code)
             return
@@ -287,9 +289,14 @@ class Hub:
             return
         else:
             room.learn(head, before)
-        gone = users - members
-        _end_all((each for each in room.sockets if each.user_id in gone), NotYours())
+        _end_all((each for each in room.sockets if each.user_id not in members), NotYours())
         _end_all((each for each in room.sockets if each.device_id in revoked), Restarting())
+        # A device that was told that it may not write asks no more, until the next welcome.
+        may_write = {user for user, role in members.items() if role != VIEWER}
+        _end_all(
+            (each for each in room.sockets if each.is_read_only and each.user_id in may_write),
+            Restarting("You may edit again; connect again."),
+        )
 
     async def check_access(self, user_id: UUID | None = None) -> None:
         """End the sockets of whoever may not stay: signed out, disabled, not a member.

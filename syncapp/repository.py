@@ -69,9 +69,9 @@ class PostgresRepository:
         device, role = self._run("visitor", device=device_id or None, user=user_id).fetchone()
         return (_device(device) if device else None), role
 
-    def members(self, users: Iterable[str]) -> set[str]:
-        """Those of these users who may read this household."""
-        return {row[0] for row in self._run("members", users=list(users)).fetchall()}
+    def members(self, users: Iterable[str]) -> dict[str, str]:
+        """Those of these users who may read this household, with their roles."""
+        return dict(self._run("members", users=list(users)).fetchall())
 
     def revoked(self, devices: Iterable[str]) -> set[str]:
         """Those of these devices that are revoked."""

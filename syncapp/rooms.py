@@ -121,7 +121,7 @@ class Room:
         users = {socket.user_id for socket, _ in group}
         before = self.belief()
         page: engine.Page | None = None
-        members: set[str] = set()
+        members: dict[str, str] = {}
         error: SyncError = Restarting()
         try:
             page, members = await run_in_tenant(
@@ -168,15 +168,16 @@ def frame_of(page: engine.Page) -> messages.Changes:
 
 def head_and_readers(
     connection: Any, tenant_id: UUID, users: set[str], devices: set[str]
-) -> tuple[Head, set[str], set[str]]:
-    """The head, those of these users who may read, and those of these devices that are revoked."""
+) -> tuple[Head, dict[str, str], set[str]]:
+    """The head, the roles of those of these users who may read, and which of these devices
+    are revoked."""
     repository = PostgresRepository(connection, schema_name(tenant_id))
     return repository.read_head(), repository.members(users), repository.revoked(devices)
 
 
 def _read(
     connection: Any, tenant_id: UUID, cursor: Cursor | None, limit: int, users: set[str]
-) -> tuple[engine.Page, set[str]]:
+) -> tuple[engine.Page, dict[str, str]]:
     """One page, and who of those waiting for it is still a member, in one snapshot."""
     repository = WirePages(connection, schema_name(tenant_id))
     head = repository.read_head()

@@ -127,6 +127,7 @@ class AppConversation(Conversation):
 
     async def _only_show(self) -> None:
         """Who may not write is not told `online`: then nothing that was typed is sent, and lost."""
+        self.is_read_only = True
         message = "Du darfst diesen Haushalt ansehen, aber nicht ändern."
         await self.socket.tell(dialect.status("maintenance", message))
         await self._load()

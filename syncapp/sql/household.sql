@@ -21,7 +21,7 @@ SELECT
     (SELECT m.role FROM {schema}.sync_member m WHERE m.user_id = %(user)s::uuid)
 
 -- name: members
-SELECT user_id::text FROM {schema}.sync_member WHERE user_id = ANY(%(users)s::uuid[])
+SELECT user_id::text, role FROM {schema}.sync_member WHERE user_id = ANY(%(users)s::uuid[])
 
 -- name: revoked
 SELECT id::text FROM {schema}.sync_device WHERE id = ANY(%(devices)s::uuid[]) AND is_revoked

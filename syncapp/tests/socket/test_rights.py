@@ -271,3 +271,40 @@ def test_two_peoples_rights_change_in_the_same_moment(
         thread.join()
     for each in phones:
         assert each.refused() == ("not_yours", 4403)
+
+
+def test_whoever_may_edit_again_is_told_at_once(
+    new_phone: Callable[..., Phone],
+    new_member: Callable[..., User],
+    household: Household,
+    server: ServerThread,
+) -> None:
+    """A device that was refused, or was welcomed as a viewer's, asks no more by itself."""
+    tenant = Tenant.objects.get(pk=household.id)
+    bert = new_member(household, "editor")
+    refused = new_phone(bert).online()
+    wait_until_listening(server)
+    set_role(tenant, bert, "viewer")
+    refused.push(refused.new_group("Bank"))
+    refused.expect("error", code="forbidden")
+    welcomed = new_phone(bert).online()
+    set_role(tenant, bert, "editor")
+    for phone in (refused, welcomed):
+        assert phone.hear_close()[1] == 1012
+        phone.connect()
+        assert phone.hello()["role"] == "editor"
+
+
+def test_whoever_could_edit_all_the_time_stays_connected(
+    new_phone: Callable[..., Phone],
+    new_member: Callable[..., User],
+    household: Household,
+    server: ServerThread,
+) -> None:
+    tenant = Tenant.objects.get(pk=household.id)
+    bert = new_member(household, "editor")
+    phone = new_phone(bert).online()
+    wait_until_listening(server)
+    set_role(tenant, bert, "owner")
+    server.run(server.hub().refresh())
+    phone.ping()
