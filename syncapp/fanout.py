@@ -25,7 +25,7 @@ from .core import messages
 from .core.errors import NotYours, Restarting, SignIn, SyncError, TooFast
 from .deliveries import add_deliveries
 from .listening import NEWS_CHANNEL, Listener
-from .presence import LastWords, note_left
+from .presence import LastWords, Newest, note_left
 from .relay import Relay
 from .rooms import Room, head_and_readers
 from .summarising import summarise
@@ -33,7 +33,6 @@ from .sync_requests import REPORT_CHANNEL, SYNC_CHANNEL, note_asked
 
 if TYPE_CHECKING:
     from .conversation import Conversation
-    from .core.cursor import Cursor
 
 log = logging.getLogger(__name__)
 
@@ -171,11 +170,12 @@ class Hub:
             self._relay.unfollow(tenant_id)
         self._stop_if_idle()
 
-    def places(self, tenant_id: UUID) -> dict[str, Cursor]:
-        """What the devices that are connected to this process have confirmed to have stored."""
+    def newest(self, tenant_id: UUID) -> dict[str, Newest]:
+        """What this process knows of the devices that are connected to it."""
         room = self.rooms.get(tenant_id)
         sockets = room.sockets if room is not None else ()
-        return {each.device_id: each.confirmed for each in sockets if each.confirmed is not None}
+        words = {each.device_id: each.last_words() for each in sockets}
+        return {key: Newest(said.cursor, said.pending) for key, said in words.items() if said}
 
     # --- news
 

@@ -16,10 +16,10 @@ import psycopg
 
 from tenants.names import schema_name
 
-from .core.cursor import Cursor
 from .deliveries import HOUR_MS, quantile_ms
 from .engine import complete_up_to
 from .light import Light, Reason, is_online, light_of, verdict_on
+from .presence import Newest
 from .repository import statement
 from .sync_requests import Answer, reports_of
 
@@ -128,14 +128,14 @@ class Overview(msgspec.Struct, rename="camel", kw_only=True):
 def read_overview(
     connection: Any,
     tenant_id: UUID,
-    places: Mapping[str, Cursor] | None = None,
+    newest: Mapping[str, Newest] | None = None,
     *,
     with_history: bool = True,
     now_ms: int | None = None,
 ) -> Overview:
     """Look at a household; inside `tenants.context`, best with read_only.
 
-    places: what devices have confirmed to this process, which is newer than what is stored.
+    newest: by device, what this process knows of those that are connected to it.
     with_history: the day's hours, recent conflicts and refusals, and the last sync request.
     """
     now_ms = now_ms or time.time_ns() // 1_000_000
@@ -151,7 +151,7 @@ def read_overview(
         most=LAG_MAX_TRANSACTIONS,
         conflicts_since_ms=now_ms - CONFLICTS_WITHIN_MS,
     )
-    devices = [_device(row, epoch, head, places or {}, now_ms) for row in found]
+    devices = [_device(row, epoch, head, newest or {}, now_ms) for row in found]
     overview = Overview(
         tenant_id=str(tenant_id),
         at_ms=now_ms,
@@ -179,14 +179,16 @@ def read_overview(
 
 
 def _device(
-    row: tuple[Any, ...], epoch: str, head: int, places: Mapping[str, Cursor], now_ms: int
+    row: tuple[Any, ...], epoch: str, head: int, newest: Mapping[str, Newest], now_ms: int
 ) -> DeviceState:
     (device_id, user_id, name, app, protocol, last_seen_ms, told_ms, left_ms, read_seq) = row[:9]
     pending, oldest_pending_ms, refused, parked, clock_offset_ms = row[9:14]
     reset, is_healing, is_revoked, role, changes, transactions, since_ms, conflicts = row[14:]
-    confirmed = places.get(device_id)
-    if confirmed is not None and confirmed.epoch == epoch:
-        read_seq = max(read_seq, min(complete_up_to(confirmed.position), head))
+    known = newest.get(device_id)
+    if known is not None:
+        pending = min(pending, known.pending)
+        if known.cursor is not None and known.cursor.epoch == epoch:
+            read_seq = max(read_seq, min(complete_up_to(known.cursor.position), head))
     is_behind = read_seq < head
     told_age_ms = max(0, now_ms - told_ms)
     device = DeviceState(

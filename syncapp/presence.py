@@ -34,6 +34,13 @@ class LastWords(NamedTuple):
     refused: int
 
 
+class Newest(NamedTuple):
+    """What the process that serves a device knows of it, newer than what is written down."""
+
+    cursor: Cursor | None
+    pending: int  # as in LastWords
+
+
 def note_left(connection: Any, tenant_id: UUID, words: LastWords) -> None:
     """Write down that a device has gone, unless it is back on another socket."""
     cursor = words.cursor

@@ -129,8 +129,8 @@ class StatusSocket:
 
     async def _picture(self, visitor: Visitor) -> str:
         """The page's live part. Raises SignIn and NotYours as soon as they are true."""
-        places = fanout.hub().places(self._tenant_id)
-        return await run_in_public(_render, visitor, self._tenant_id, places, self._language)
+        newest = fanout.hub().newest(self._tenant_id)
+        return await run_in_public(_render, visitor, self._tenant_id, newest, self._language)
 
     async def _close(self, code: int) -> None:
         try:
@@ -139,13 +139,13 @@ class StatusSocket:
             log.debug("a status socket went away while closing: %r", error)
 
 
-def _render(visitor: Visitor, tenant_id: UUID, places: Any, language: str) -> str:
+def _render(visitor: Visitor, tenant_id: UUID, newest: Any, language: str) -> str:
     if not is_still_valid(visitor):
         raise SignIn()
     is_visible, is_staff = may_see(visitor.user_id, tenant_id)
     if not is_visible:
         raise NotYours()
-    overview = look(tenant_id, places)
+    overview = look(tenant_id, newest)
     with translation.override(language):
         picture = picture_of(overview, people_of(overview), for_staff=is_staff)
         html = render_to_string("sync/_live.html", picture | {"is_staff": is_staff})

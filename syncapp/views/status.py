@@ -98,9 +98,9 @@ def sync_now(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
     return HttpResponseRedirect(reverse("sync-household", args=[tenant.id]))
 
 
-def look(tenant_id: UUID, places: Any = None) -> Overview:
+def look(tenant_id: UUID, newest: Any = None) -> Overview:
     """Read a household and keep its summary, if that is due. Raises SyncError."""
-    found: Overview = call_in_tenant(tenant_id, read_overview, tenant_id, places, read_only=True)
+    found: Overview = call_in_tenant(tenant_id, read_overview, tenant_id, newest, read_only=True)
     if summaries.due([tenant_id]):
         summarising.note(found)
     return found

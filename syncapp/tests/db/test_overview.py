@@ -17,7 +17,7 @@ from syncapp.core.messages import Ping
 from syncapp.deliveries import BOUNDS_MS, HOUR_MS, Deliveries, add_deliveries, quantile_ms
 from syncapp.light import Light, Reason
 from syncapp.overview import DeviceState, Overview, read_overview
-from syncapp.presence import LastWords, note_left
+from syncapp.presence import LastWords, Newest, note_left
 from syncapp.tests.household import Household, Speaker, now_ms
 from tenants import summaries
 from tenants.context import call_in_tenant, in_tenant
@@ -74,10 +74,14 @@ def test_what_this_process_was_told_counts_before_it_is_written(household: House
     other.push(other.change("create", "account_group", new(), {"name": "Bank"}))
     device.pull()
     assert state_of(household, device).is_behind
-    places = {device.id: text_to_cursor(device.cursor)}
-    assert not state_of(household, device, places=places).is_behind
+    newest = {device.id: Newest(text_to_cursor(device.cursor), 0)}
+    assert not state_of(household, device, newest=newest).is_behind
+    ping(household, device, pending=3)
+    assert state_of(household, device).pending == 3
+    assert state_of(household, device, newest=newest).pending == 0
     household.call(engine.new_epoch, now_ms())
-    assert state_of(household, device, places=places).is_behind
+    other.push(other.change("create", "account_group", new(), {"name": "Depot"}))
+    assert state_of(household, device, newest=newest).is_behind
 
 
 def test_what_waits_on_a_device_is_shown_as_it_said_and_grows_older(household: Household) -> None:
