@@ -162,6 +162,7 @@ def greet(repository: Repository, hello: Hello, user_id: str, now_ms: int) -> Gr
     if reason is not None:
         device.last_number = max(device.last_number, hello.acknowledged)
         device.reset = reason
+        device.read_seq = 0  # until it says that it holds the snapshot
     elif device.reset and hello.reset == device.reset:
         device.reset = ""  # noted durably by the device
     # What the device says counts, too: this database may have been restored once more since.
@@ -698,6 +699,7 @@ def force_reset(repository: Repository, device_id: str, now_ms: int) -> None:
     head, device = _device_of(repository, device_id)
     # A server that was restored needs this device's rows: that reason is the stronger one.
     device.reset = device.reset or "operator"
+    device.read_seq = 0
     repository.write(head, now_ms, device=device)
 
 

@@ -99,12 +99,13 @@ def verdict_on(device: Facts) -> Verdict:
         )
     if device.pending and device.pending_age_ms > PATIENCE_MS:
         return Verdict(Light.AMBER, Reason.STUCK)
-    if device.is_behind and device.lag_ms > READING_PATIENCE_MS:
-        return Verdict(Light.AMBER, Reason.BEHIND)
     if device.is_healing:
         return Verdict(Light.BUSY, Reason.HEALING)
-    if device.reset:
+    # That it has noted the reset, it says with its next hello; that it holds the snapshot, before.
+    if device.reset and device.is_behind:
         return Verdict(Light.BUSY, Reason.STARTING_OVER)
+    if device.is_behind and device.lag_ms > READING_PATIENCE_MS:
+        return Verdict(Light.AMBER, Reason.BEHIND)
     if device.pending:
         return Verdict(Light.BUSY, Reason.SENDING)
     if device.is_behind:

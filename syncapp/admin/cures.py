@@ -55,6 +55,11 @@ def _revoke(tenant: Tenant, device_id: Any, by: User) -> str:
     return _("The device is revoked, and its connection has ended.")
 
 
+def _forget(tenant: Tenant, device_id: Any, by: User) -> str:
+    curing.forget_device(tenant.id, device_id)
+    return _("The device is off the list.")
+
+
 def _new_epoch(tenant: Tenant, device_id: Any, by: User) -> str:
     curing.begin_new_epoch(tenant.id)
     return _("A new epoch has begun. Every device reads everything anew.")
@@ -132,7 +137,7 @@ CURES = {
         ),
         Cure(
             Action.REVOKE_DEVICE,
-            gettext_lazy("Revoke"),
+            gettext_lazy("Revoke the device"),
             gettext_lazy(
                 "The server takes nothing more under this device's identity, and no longer waits "
                 "for it. Its person may still sign in on it, as a new device. If it was lost or "
@@ -142,6 +147,17 @@ CURES = {
             _revoke,
             is_for_device=True,
             is_grave=True,
+        ),
+        Cure(
+            Action.FORGET_DEVICE,
+            gettext_lazy("Forget"),
+            gettext_lazy(
+                "The device is taken off the list. If it comes back, it is a new one and brings "
+                "what it has."
+            ),
+            gettext_lazy("Forget this device"),
+            _forget,
+            is_for_device=True,
         ),
     )
 }

@@ -60,7 +60,11 @@ def test_a_device_that_said_that_all_is_well_is_green() -> None:
         ({"is_behind": True}, Light.BUSY, Reason.RECEIVING),
         ({"is_behind": True, "lag_ms": 60_000}, Light.AMBER, Reason.BEHIND),
         ({"is_healing": True}, Light.BUSY, Reason.HEALING),
-        ({"reset": "operator"}, Light.BUSY, Reason.STARTING_OVER),
+        (
+            {"reset": "operator", "is_behind": True, "lag_ms": 60_000},
+            Light.BUSY,
+            Reason.STARTING_OVER,
+        ),
         ({"told_age_ms": HEARD_WITHIN_MS + 1}, Light.BUSY, Reason.UNHEARD),
         ({"is_online": False}, Light.GREY, Reason.SILENT),
         ({"is_online": False, "silent_ms": ACTIVE_MS + 1}, Light.GREY, Reason.INACTIVE),
@@ -96,7 +100,7 @@ def test_green_is_never_without_evidence(device: Device) -> None:
     if verdict_on(device).light is Light.GREEN:
         assert device.is_online and device.told_age_ms <= HEARD_WITHIN_MS
         assert not (device.pending or device.parked or device.refused or device.is_behind)
-        assert not (device.is_healing or device.reset or device.is_revoked)
+        assert not (device.is_healing or device.is_revoked)
 
 
 @given(st.lists(devices))

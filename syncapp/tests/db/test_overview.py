@@ -123,6 +123,23 @@ def test_what_a_device_had_read_and_sent_when_it_left_is_kept(household: Househo
     assert (found.read_seq, found.is_behind, found.pending, found.refused) == (1, False, 0, 1)
 
 
+def test_a_device_that_starts_over_is_in_step_when_it_says_that_it_holds_the_snapshot(
+    household: Household,
+) -> None:
+    device = in_step(household)
+    device.push(device.change("create", "account_group", new(), {"name": "Bank"}))
+    device.pull()
+    ping(household, device)
+    household.call(engine.force_reset, device.id, now_ms())
+    assert state_of(household, device).reason is Reason.STARTING_OVER
+    assert device.hello().reset == "operator"
+    assert state_of(household, device).reason is Reason.STARTING_OVER
+    device.cursor = None
+    device.pull()
+    ping(household, device)
+    assert state_of(household, device).light is Light.GREEN
+
+
 def test_far_behind_is_counted_up_to_a_limit(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
