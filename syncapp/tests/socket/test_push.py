@@ -146,7 +146,9 @@ def test_rows_heal_without_numbers_and_are_counted(phone: Phone, household: Hous
         "stamp": phone.clock.tick(1_700_000_000_000),
     }
     phone.say({"type": "rows", "rows": [row], "last": True})
-    assert phone.hear_until("ack") == {"type": "ack", "rows": 1, "of": "rows"}
+    ack = phone.hear_until("ack")
+    assert ack.pop("anchor").startswith("1.")
+    assert ack == {"type": "ack", "rows": 1, "of": "rows", "head": 1}
     assert household.rows()["account_group", row["id"]].fields["name"] == "Bank"
 
 
