@@ -16,7 +16,18 @@ export interface Format {
   readonly decimalStyle: DecimalStyle
 }
 
+/** One for each language: every row of a list asks for it. */
+const formats = new Map<string, Format>()
+
 export function formatFor(language: string): Format {
+  const known = formats.get(language)
+  if (known !== undefined) return known
+  const made = newFormat(language)
+  formats.set(language, made)
+  return made
+}
+
+function newFormat(language: string): Format {
   const locale = language === "de" ? "de-DE" : "en-GB"
   const amounts = new Intl.NumberFormat(locale, {
     style: "currency",

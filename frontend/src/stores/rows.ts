@@ -5,8 +5,6 @@ import { msOf } from "../sync/core/clock"
 import { type Row, newestStamp } from "../sync/core/change"
 import type { ShownRow, ViewChange } from "../services/data/view"
 
-const FEW = 64 // so many rows are put into their places one by one
-
 /** What every row has beside its fields. */
 export interface RowState {
   readonly id: string
@@ -14,7 +12,11 @@ export interface RowState {
   readonly isPending: boolean
 }
 
-/** A list that follows what is shown of an entity. compare: its order, total. */
+/**
+ * A list that follows what is shown of an entity; only what changed is made and placed anew.
+ *
+ * compare: its order, total.
+ */
 export function sortedRows<Item extends RowState>(
   itemOf: (row: Row, state: RowState) => Item,
   compare: (a: Item, b: Item) => number,
@@ -23,29 +25,34 @@ export function sortedRows<Item extends RowState>(
   const toItem = ({ row, isPending }: ShownRow) =>
     itemOf(row, { id: row.id, isPending, updatedAtMs: updatedAtMs(row) })
   return ({ rows, changed }) => {
-    if (changed === "all" || changed.size > FEW) {
-      items = [...rows.values()].map(toItem).sort(compare)
-      return items
-    }
-    const next = items.filter((item) => !changed.has(item.id))
-    for (const id of changed) {
+    const ids = changed === "all" ? rows.keys() : changed
+    const fresh: Item[] = []
+    for (const id of ids) {
       const shown = rows.get(id)
-      if (shown !== undefined) insert(next, toItem(shown), compare)
+      if (shown !== undefined) fresh.push(toItem(shown))
     }
-    items = next
+    fresh.sort(compare)
+    const others = changed === "all" ? [] : items.filter((item) => !changed.has(item.id))
+    items = others.length === 0 ? fresh : interleaved(others, fresh, compare)
     return items
   }
 }
 
-function insert<Item>(items: Item[], item: Item, compare: (a: Item, b: Item) => number): void {
-  let [low, high] = [0, items.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    const other = items[middle]
-    if (other !== undefined && compare(other, item) < 0) low = middle + 1
-    else high = middle
+/** Two sorted lists as one. */
+function interleaved<Item>(
+  a: readonly Item[],
+  b: readonly Item[],
+  compare: (a: Item, b: Item) => number,
+): readonly Item[] {
+  const both: Item[] = []
+  let n = 0
+  for (const item of a) {
+    for (let other = b[n]; other !== undefined && compare(other, item) < 0; other = b[++n]) {
+      both.push(other)
+    }
+    both.push(item)
   }
-  items.splice(low, 0, item)
+  return [...both, ...b.slice(n)]
 }
 
 function updatedAtMs(row: Row): number {

@@ -28,7 +28,7 @@ export interface ViewChange {
 
 type Listener = (change: ViewChange) => void
 
-const ALL_AT = 1_000 // from so many rows on, everything is read again
+const ALL_AT = 2_000 // from so many rows on, everything is read again
 
 /** Rows of the entities that somebody watches, in memory. */
 export class RowsView {
