@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
+import smtplib
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -16,13 +18,18 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django import forms
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from tenants.invitations import open_invitations
 from tenants.models import Invitation, User
 from tenants.unproven import is_confirmed_by_another, void_keys
 
+log = logging.getLogger(__name__)
+
+_MAIL_IS_ON_ITS_WAY = "account/messages/email_confirmation_sent.txt"
 _INVITATION = "invitation"  # in the session: the one whose link this visitor has
 
 
@@ -44,6 +51,35 @@ class AccountAdapter(DefaultAccountAdapter):
         if is_confirmed and is_another:
             void_keys(User.objects.get(pk=email_address.user_id))
         return is_confirmed
+
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        *rest: Any,
+        **more: Any,
+    ) -> None:
+        """Never say that a mail is on its way when it is not."""
+        has_failed = getattr(request.allauth, "has_failed_to_send", False)  # type: ignore[attr-defined]
+        if not (has_failed and message_template == _MAIL_IS_ON_ITS_WAY):
+            super().add_message(request, level, message_template, *rest, **more)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send it, or log that it could not be sent; the person can ask for it again.
+
+        Who is not signed in reads the same either way: mail goes to known and to unknown
+        addresses, and a failure would tell them apart.
+        """
+        try:
+            super().send_mail(template_prefix, email, context)
+        except (smtplib.SMTPException, OSError) as error:
+            log.error("a mail could not be sent: %s", type(error).__name__)
+            self.request.allauth.has_failed_to_send = True  # allauth's own notes of a request
+            if self.request.user.is_authenticated:
+                messages.error(
+                    self.request, _("The mail could not be sent. Please try again later.")
+                )
 
     def save_user(
         self, request: HttpRequest, user: User, form: forms.Form, commit: bool = True
