@@ -69,7 +69,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.rooms: dict[UUID, Room] = {}
-        self.listener = Listener(self._notified, self.refresh)
+        self.listener = Listener(self._notified, self._listening)
         self._relay = Relay(self._heard)
         self._tasks: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()  # outlive the last room
@@ -132,7 +132,13 @@ class Hub:
         self.stir(room.tenant_id)
 
     def wait(self, socket: Conversation) -> None:
-        """Let the socket `look_again` when its person's rights change, and at each beat."""
+        """Let the socket `look_again` when its person's rights change, and at each beat.
+
+        Raises TooFast for more sockets than a person can be using.
+        """
+        alike = sum(each.user_id == socket.user_id for each in self._waiting)
+        if alike >= SOCKETS_PER_PERSON:
+            raise TooFast("Too many devices are connected.", retry_after_ms=TOO_MANY_PAUSE_MS)
         self._start()
         self._waiting.add(socket)
 
@@ -262,6 +268,12 @@ class Hub:
         except BaseException:
             room.deliveries.put_back(counts)
             raise
+
+    async def _listening(self) -> None:
+        """From now on nothing is missed; what was until now is looked for."""
+        for socket in tuple(self._waiting):
+            socket.look_again()
+        await self.refresh()
 
     async def refresh(self) -> None:
         """Read every household's head: whatever news were lost, nothing is missed."""

@@ -52,7 +52,11 @@ class AppConsumer(SyncConsumer):
         if conversation is None:
             return
         self._conversation = conversation
-        fanout.hub().wait(conversation)
+        try:
+            fanout.hub().wait(conversation)
+        except SyncError as error:
+            await self.fail(error)
+            return
         self._first_look = conversation.spawn(conversation.look())
         wait_timer = asyncio.get_running_loop().call_later(
             WAIT_S, lambda: conversation.spawn(conversation.end_unless_greeted())

@@ -76,7 +76,7 @@ class AppConversation(Conversation):
                     await self._look()
                     return
                 except SyncError as error:
-                    if not error.retryable:
+                    if not error.retryable or error.close_code is not None:
                         await self.socket.fail(error)
                         return
                 except Exception:
@@ -99,9 +99,11 @@ class AppConversation(Conversation):
         self.room = fanout.hub().join(self)
         try:
             welcome: household.Welcome = await self._at_desk(household.arrive, self._hello())
-        except NotYours:  # the household's own list of members says no
+        except BaseException as error:
             fanout.hub().leave(self)
-            return
+            if isinstance(error, NotYours):  # the household's own list of members says so
+                return
+            raise
         if welcome.is_revoked:
             raise NotYours()
         self.device_id = self.identity.device

@@ -13,6 +13,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from websockets.exceptions import InvalidStatus
 
+from syncapp import fanout
 from syncapp.device.client import DeviceClient
 from syncapp.finwise04 import consumer
 from syncapp.tests.finwise04.rig import without_times
@@ -234,7 +235,7 @@ def test_deletes_on_both_sides_and_an_edit_in_between(new_app, second_app):
     first.delete(groups[0])
     second.delete(groups[0])
     second.delete(groups[1])
-    time.sleep(0.002)  # by the clocks of the apps, which tick in milliseconds
+    first.clock_ms += 5  # clocks tick in milliseconds
     first.edit(groups[1], name="doch noch")
     for app in (first, second, first):
         app.hang_up()
@@ -401,6 +402,27 @@ def test_rule_6_a_household_that_is_not_announced_yet_is_waited_for_in_silence(n
     assert waiting.queue == []
 
 
+def test_rule_6_also_when_it_is_announced_at_the_very_moment(own_server, new_app, apps):
+    """The first socket of a server, before it listens to the database at all."""
+    app = new_app(browser=Browser(own_server.port))
+    app.tenant_id = str(uuid.uuid4())
+    app.connect()
+    app.browser.announce(app.tenant_id, "Neu", app.browser.user_id)
+    began_s = time.monotonic()
+    app.hear_until("status")
+    assert time.monotonic() - began_s < 10  # a beat has 20 seconds
+
+
+def test_a_person_has_no_thousand_sockets_that_wait(new_app, monkeypatch):
+    monkeypatch.setattr(fanout, "SOCKETS_PER_PERSON", 3)
+    mine = new_app()
+    waiting = [new_app(browser=mine.browser, tenant_id=str(uuid.uuid4())) for _ in range(4)]
+    for app in waiting:
+        app.connect()
+    assert waiting[-1].hear_close() == 4429
+    assert waiting[0].is_silent()
+
+
 def test_rule_11_unknown_and_not_yours_are_silent_alike_and_end_alike(new_app, new_browser):
     mine, other = new_app(), new_app()
     unknown = new_app(browser=mine.browser, tenant_id=str(uuid.uuid4()))
@@ -421,9 +443,19 @@ def test_rule_11_who_waits_for_too_long_is_sent_away(new_app, monkeypatch):
     unknown = new_app(browser=mine.browser, tenant_id=str(uuid.uuid4()))
     unknown.connect()
     assert unknown.hear_close() == 4403
-    mine.come_online()
-    time.sleep(0.4)  # the wait of one that has arrived is over
-    mine.mark()
+
+
+def test_rule_11_who_has_arrived_is_not_sent_away_when_the_time_to_wait_is_over(new_app, server):
+    app = new_app()
+    app.come_online()
+    app.mark()
+
+    async def time_is_over():
+        for socket in fanout.hub().rooms[uuid.UUID(app.tenant_id)].sockets:
+            await socket.end_unless_greeted()
+
+    server.run(time_is_over())
+    app.mark()
 
 
 def test_rule_11_without_a_session_a_socket_is_told_to_sign_in(new_app, new_browser, apps):
