@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -22,7 +23,7 @@ from tenants.context import run_in_public
 
 from .. import fanout
 from ..consumers import Receive, Send
-from ..core.errors import NotYours, SignIn, SyncError
+from ..core.errors import HostileFrame, NotYours, SignIn, SyncError, TooFast
 from .picture import people_of, picture_of
 from .status import look, may_see
 
@@ -34,6 +35,10 @@ LOOK_EVERY_S = 5.0
 PAUSE_S = 0.3
 INTERNAL_CLOSE = 1011
 STILL = "{}"
+# Each open page looks every few seconds; a person has a handful.
+PAGES_MAX = 20  # of one person in this process
+
+_pages: Counter[UUID] = Counter()
 
 
 class StatusSocket:
@@ -59,6 +64,10 @@ class StatusSocket:
         visitor = await self._open()
         if visitor is None:
             return
+        if _pages[visitor.user_id] >= PAGES_MAX:
+            await self._close(TooFast.close_code or INTERNAL_CLOSE)
+            return
+        _pages[visitor.user_id] += 1
         hub = fanout.hub()
         hub.watch(self._tenant_id, self._stirred.set)
         telling = asyncio.ensure_future(self._tell(visitor))
@@ -67,6 +76,9 @@ class StatusSocket:
             await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             hub.unwatch(self._tenant_id, self._stirred.set)
+            _pages[visitor.user_id] -= 1
+            if not _pages[visitor.user_id]:
+                del _pages[visitor.user_id]
             for task in (telling, hearing):
                 task.cancel()
             await asyncio.gather(telling, hearing, return_exceptions=True)
@@ -96,9 +108,9 @@ class StatusSocket:
             return error
 
     async def _hear(self) -> None:
-        """Nothing that a page sends means anything, except that it has gone."""
-        while (await self._receive())["type"] != "websocket.disconnect":
-            pass
+        """Return when the page has gone. A page says nothing; whoever does is none of ours."""
+        if (await self._receive())["type"] != "websocket.disconnect":
+            await self._close(HostileFrame.close_code or INTERNAL_CLOSE)
 
     async def _tell(self, visitor: Visitor) -> None:
         """Tell until the page may not look any more."""

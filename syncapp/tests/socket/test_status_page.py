@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from syncapp import curing
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import PATIENCE_S, Phone
+from syncapp.tests.socket.processes import ServerProcess
 from syncapp.tests.socket.server import ServerThread
 from syncapp.tests.socket.test_live import wait_until_listening
 from syncapp.views import live, status
@@ -363,6 +364,31 @@ def test_whoever_signs_out_or_is_put_out_sees_nothing_more(
     assert time.monotonic() - began_s < live.LOOK_EVERY_S - 1  # told, not found out
 
 
+def test_a_page_that_speaks_is_none_of_ours(
+    owner: User, household: Household, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(owner, household)
+    page.hear()
+    page.socket.send("{}")
+    assert page.hear_close() == 4400
+
+
+def test_a_person_has_room_for_so_many_pages_and_no_more(
+    owner: User,
+    household: Household,
+    open_page: Callable[..., Page],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "PAGES_MAX", 2)
+    pages = [open_page(owner, household) for _ in range(2)]
+    for page in pages:
+        page.hear()
+    assert open_page(owner, household).hear_close() == 4429
+    pages[0].socket.send("{}")
+    assert pages[0].hear_close() == 4400
+    open_page(owner, household).hear()
+
+
 def test_an_open_page_leaves_nothing_behind(
     owner: User, household: Household, server: ServerThread, open_page: Callable[..., Page]
 ) -> None:
@@ -435,3 +461,45 @@ def test_nobody_can_cure_a_device_that_is_not_there(household: Household) -> Non
     for cure in (curing.force_reset, curing.revoke_device):
         with pytest.raises(LookupError):
             cure(household.id, uuid.uuid4())
+
+
+# --- several processes -----------------------------------------------------------------
+
+
+@pytest.fixture
+def other_process(households: Callable[[], Household]) -> Iterator[ServerProcess]:
+    running = ServerProcess()
+    yield running
+    running.stop()
+
+
+def test_a_page_shows_the_answers_of_devices_that_another_process_serves(
+    owner: User,
+    household: Household,
+    new_phone: Callable[..., Phone],
+    server: ServerThread,
+    other_process: ServerProcess,
+    open_page: Callable[..., Page],
+) -> None:
+    here = new_phone().online(name="here")
+    there = new_phone(url=other_process.url).online(name="there")
+    wait_until_listening(server)
+    page = open_page(owner, household)
+    page.hear_until("there")
+    browser(owner).post(f"/sync/{household.id}/now/")
+    for device in (here, there):
+        asked = device.hear_until("sync_request")
+        device.say({"type": "report", "id": asked["id"], "cursor": device.cursor})
+    page.hear_until("2 of 2 done")
+
+
+def test_a_server_ends_at_once_with_pages_open(
+    owner: User, household: Household, other_process: ServerProcess
+) -> None:
+    page = Page(other_process.url, household, browser(owner))
+    page.hear()
+    began_s = time.monotonic()
+    other_process.stop()
+    assert time.monotonic() - began_s < 5
+    assert page.hear_close() == 1012
+    assert "Traceback" not in other_process.said
