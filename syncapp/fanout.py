@@ -112,6 +112,8 @@ class Hub:
             metrics.HOUSEHOLDS.dec()
             del self.rooms[socket.tenant_id]
             self._unfollow(room.tenant_id)
+            if not self.rooms:
+                metrics.note_beat((), is_listening=self.listener.is_up)
         words = socket.last_words()
         if words is not None and not self._is_ending:
             ending = asyncio.ensure_future(self._note_left(room, words, is_last))
