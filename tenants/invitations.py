@@ -28,6 +28,8 @@ from tenants.context import call_in_tenant
 from tenants.models import Invitation, Membership, Tenant, User
 
 VALID_FOR = timedelta(days=14)
+# Then nothing is left of it: it names an address of somebody who may never have come.
+KEPT_FOR = timedelta(days=90)
 # Bounds the mail that one person, or one household, can make us send.
 PER_PERSON_AND_DAY = 50
 OPEN_PER_HOUSEHOLD = 50
@@ -76,6 +78,7 @@ def invite(
         if Membership.objects.filter(tenant=tenant, user__email=address).exists():
             raise AlreadyMember(_("This person belongs to the household already."))
         now = timezone.now()
+        Invitation.objects.filter(expires_at__lt=now - KEPT_FOR).delete()
         open_invitations().filter(tenant=tenant, email=address).update(withdrawn_at=now)
         if invited_by is not None:
             _refuse_beyond_limits(tenant, invited_by)

@@ -181,6 +181,16 @@ def test_nobody_can_make_us_send_mail_without_end(
         invite(tenant, "and-more@example.org", "editor", anna)
 
 
+def test_nothing_is_left_of_an_old_invitation(tenant: Tenant, anna: User) -> None:
+    old, _ = invite(tenant, "old@example.org", "editor", anna)
+    recent, _ = invite(tenant, "recent@example.org", "editor", anna)
+    ended = timezone.now() - timedelta(days=91)
+    Invitation.objects.filter(pk=old.pk).update(expires_at=ended)
+    new, _ = invite(tenant, "new@example.org", "editor", anna)
+    left = set(Invitation.objects.filter(tenant=tenant).values_list("pk", flat=True))
+    assert left == {recent.pk, new.pk}
+
+
 def test_handing_over_changes_two_roles_or_none(
     tenant: Tenant, anna: User, bert: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
