@@ -347,7 +347,8 @@ def held_of_row(entity: Entity, row: Row) -> dict[str, str]:
 
 def _held(spec: Field, value: Any) -> str:
     if spec.kind == "decimal":
-        value = repr(float(value or "0"))  # there, an amount is no more exact than this
+        # There, an amount is no more exact than this; Decimal first, for any length.
+        value = repr(float(Decimal(value or "0")))
     return digest_of(canonical_text("" if value is None else value))
 
 
@@ -365,15 +366,17 @@ def _read(kind: Kind, entity: Entity, record: Mapping[str, Any]) -> _Read:
     for name, spec in entity.fields.items():
         if name not in record:
             continue
+        sent = record[name]
         try:
-            value = canonical(spec, _to_ours(kind, spec, record[name]))
+            read.values[name] = canonical(spec, _to_ours(kind, spec, sent))
         except Refused as refusal:
             read.problems[name] = refusal
-            read.held[name] = digest_of(f"{spec.kind}?{record[name]!r}")
+        if spec.kind == "decimal" and _is_number(sent):
+            read.held[name] = _held(spec, sent)
+        elif name in read.values:
+            read.held[name] = _held(spec, read.values[name])
         else:
-            read.values[name] = value
-            is_number = spec.kind == "decimal" and not isinstance(record[name], str)
-            read.held[name] = _held(spec, record[name] if is_number else value)
+            read.held[name] = digest_of(f"{spec.kind}?{sent!r}")
     return read
 
 
@@ -382,8 +385,8 @@ def _to_ours(kind: Kind, spec: Field, value: Any) -> Any:
         return None
     if value is None:
         return None if spec.is_nullable else spec.default
-    if spec.kind == "decimal" and isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return _amount(Decimal(value))
+    if spec.kind == "decimal" and _is_number(value):
+        return _amount(spec, Decimal(value))
     if spec.kind == "int" and isinstance(value, Decimal) and abs(value.adjusted()) < 32:
         return int(value) if value == int(value) else value
     if spec.kind == "choice" and isinstance(value, str):
@@ -392,13 +395,22 @@ def _to_ours(kind: Kind, spec: Field, value: Any) -> Any:
     return value
 
 
-def _amount(number: Decimal) -> str:
-    digits = len(number.as_tuple().digits)
-    if digits > _EXACT_DIGITS and abs(number.adjusted()) < 32:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _amount(spec: Field, number: Decimal) -> str:
+    if abs(number.adjusted()) > 32:
+        return str(number)  # refused in any case; written out, 1E+999999 would fill the memory
+    if -_exponent(number) > spec.places:
         # 0.30000000000000004 is what JavaScript makes of 0.1 + 0.2.
         number = Decimal(f"{number:.{_EXACT_DIGITS - 1}e}")
-    # Beyond this it is refused in any case; written out, 1E+999999 would fill the memory.
-    return format(number, "f") if abs(number.adjusted()) < 32 else str(number)
+    return format(number, "f")
+
+
+def _exponent(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
 
 
 # --- from an entry to a change ---------------------------------------------------------
