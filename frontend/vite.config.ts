@@ -2,7 +2,6 @@ import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-import i18n from "@intlify/unplugin-vue-i18n/vite"
 import tailwind from "@tailwindcss/vite"
 import vue from "@vitejs/plugin-vue"
 import { defineConfig } from "vite"
@@ -31,9 +30,6 @@ export default defineConfig(({ mode }) => {
     plugins: [
       vue(),
       tailwind(),
-      // Messages become functions here: compiling them in the browser would need `eval`, which
-      // the policy of the site forbids.
-      i18n({ include: [here("./src/locales/**")], compositionOnly: true, fullInstall: false, dropMessageCompiler: true }),
       isApp &&
         VitePWA({
           registerType: "prompt",
@@ -90,8 +86,6 @@ export default defineConfig(({ mode }) => {
       __VUE_OPTIONS_API__: "false",
       __VUE_PROD_DEVTOOLS__: "false",
       __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: "false",
-      __INTLIFY_PROD_DEVTOOLS__: "false",
-      __INTLIFY_JIT_COMPILATION__: "true",
     },
     build: {
       target: "es2022",

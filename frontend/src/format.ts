@@ -1,7 +1,7 @@
 // Amounts and times as a language writes them.
 
 import { computed, type ComputedRef } from "vue"
-import { useI18n } from "vue-i18n"
+import { type Language, language } from "./i18n"
 
 import { type DecimalStyle, ENGLISH, GERMAN } from "./sync/money"
 
@@ -17,18 +17,18 @@ export interface Format {
 }
 
 /** One for each language: every row of a list asks for it. */
-const formats = new Map<string, Format>()
+const formats = new Map<Language, Format>()
 
-export function formatFor(language: string): Format {
-  const known = formats.get(language)
+export function formatFor(spoken: Language): Format {
+  const known = formats.get(spoken)
   if (known !== undefined) return known
-  const made = newFormat(language)
-  formats.set(language, made)
+  const made = newFormat(spoken)
+  formats.set(spoken, made)
   return made
 }
 
-function newFormat(language: string): Format {
-  const locale = language === "de" ? "de-DE" : "en-GB"
+function newFormat(spoken: Language): Format {
+  const locale = spoken === "de" ? "de-DE" : "en-GB"
   const amounts = new Intl.NumberFormat(locale, {
     style: "currency",
     currency: "EUR",
@@ -46,13 +46,12 @@ function newFormat(language: string): Format {
     day: (ms) => days.format(ms),
     moment: (ms) => (isToday(ms) ? times.format(ms) : `${days.format(ms)}, ${times.format(ms)}`),
     isToday,
-    decimalStyle: language === "de" ? GERMAN : ENGLISH,
+    decimalStyle: spoken === "de" ? GERMAN : ENGLISH,
   }
 }
 
 export function useFormat(): ComputedRef<Format> {
-  const { locale } = useI18n()
-  return computed(() => formatFor(locale.value))
+  return computed(() => formatFor(language.value))
 }
 
 /** "DE89 3704 0044 0532 0130 00", as it is printed. */

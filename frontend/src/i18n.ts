@@ -1,6 +1,10 @@
 // German and English: the browser's languages decide until a person chooses.
+//
+// A message is text with {names} in it; where it counts something it has two forms, "one | many".
+// That is all that these two languages ask for, and it needs no compiler: the policy of the site
+// forbids `eval`.
 
-import { createI18n } from "vue-i18n"
+import { readonly, ref, shallowRef } from "vue"
 
 import { keep, kept } from "./kept"
 import type de from "./locales/de.json"
@@ -9,10 +13,24 @@ export const LANGUAGES = ["de", "en"] as const
 export type Language = (typeof LANGUAGES)[number]
 export type Messages = typeof de
 
-declare module "vue-i18n" {
-  // eslint-disable-next-line @typescript-eslint/no-empty-object-type
-  export interface DefineLocaleMessage extends Messages {}
+type KeysOf<Part, Before extends string = ""> = {
+  [Name in keyof Part & string]: Part[Name] extends string
+    ? `${Before}${Name}`
+    : KeysOf<Part[Name], `${Before}${Name}.`>
+}[keyof Part & string]
+export type MessageKey = KeysOf<Messages>
+
+type Values = Readonly<Record<string, string | number>>
+
+const LOAD: Readonly<Record<Language, () => Promise<{ readonly default: Messages }>>> = {
+  de: () => import("./locales/de.json"),
+  en: () => import("./locales/en.json"),
 }
+
+const chosen = ref<Language>("de")
+const messages = shallowRef<Messages | null>(null)
+
+export const language = readonly(chosen)
 
 export function isLanguage(value: unknown): value is Language {
   return LANGUAGES.some((each) => each === value)
@@ -20,42 +38,44 @@ export function isLanguage(value: unknown): value is Language {
 
 /** The first of the browser's languages that we speak; English if there is none. */
 export function preferredLanguage(): Language {
-  const chosen = kept("language")
-  if (isLanguage(chosen)) return chosen
+  const remembered = kept("language")
+  if (isLanguage(remembered)) return remembered
   const spoken = navigator.languages.map((each) => each.slice(0, 2).toLowerCase())
   return spoken.find(isLanguage) ?? "en"
 }
 
-const LOAD: Readonly<Record<Language, () => Promise<{ readonly default: Messages }>>> = {
-  de: () => import("./locales/de.json"),
-  en: () => import("./locales/en.json"),
+/** Speak a language from now on. Await it once before anything is shown. */
+export async function speak(wanted: Language): Promise<void> {
+  const loaded = await LOAD[wanted]()
+  messages.value = loaded.default
+  chosen.value = wanted
+  document.documentElement.lang = wanted
 }
 
-/** The i18n plugin with one language; the other one is loaded when somebody chooses it. */
-export async function createLanguages(language: Language) {
-  const messages = { [language]: (await LOAD[language]()).default }
-  document.documentElement.lang = language
-  return createI18n<[Messages], Language, false>({
-    legacy: false,
-    locale: language,
-    fallbackLocale: language,
-    messages,
-  } as never)
+/** As `speak`, and the next time, too. */
+export async function chooseLanguage(wanted: Language): Promise<void> {
+  await speak(wanted)
+  keep("language", wanted)
 }
 
-/** What `useI18n` gives, as far as it is needed here. */
-interface Speaker {
-  readonly availableLocales: readonly string[]
-  readonly locale: { value: string }
-  setLocaleMessage(language: Language, messages: Messages): void
+export function hasMessage(key: string): key is MessageKey {
+  return messageAt(key) !== null
 }
 
-/** Speak another language from now on. */
-export async function speak(global: Speaker, language: Language): Promise<void> {
-  if (!global.availableLocales.includes(language)) {
-    global.setLocaleMessage(language, (await LOAD[language]()).default)
+/** The message with its {names} filled in; count decides between its forms. */
+export function t(key: MessageKey, values: Values = {}, count?: number): string {
+  const message = messageAt(key)
+  if (message === null) return key
+  const forms = message.split(" | ")
+  const form = (count === 1 ? forms[0] : forms.at(-1)) ?? message
+  return form.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole))
+}
+
+function messageAt(key: string): string | null {
+  let part: unknown = messages.value
+  for (const name of key.split(".")) {
+    if (typeof part !== "object" || part === null || !Object.hasOwn(part, name)) return null
+    part = (part as Readonly<Record<string, unknown>>)[name]
   }
-  global.locale.value = language
-  keep("language", language)
-  document.documentElement.lang = language
+  return typeof part === "string" ? part : null
 }

@@ -8,7 +8,7 @@ import { createApp } from "vue"
 import App from "./App.vue"
 import { watchFailures } from "./components/app/failures"
 import { followHousehold } from "./following"
-import { createLanguages, preferredLanguage } from "./i18n"
+import { hasMessage, preferredLanguage, speak, t } from "./i18n"
 import { notify } from "./notices"
 import { followAddress, route } from "./route"
 import { Trouble } from "./services/errors"
@@ -19,19 +19,16 @@ import { watchUpdates } from "./updates"
 applyTheme()
 followAddress()
 
-const languages = await createLanguages(preferredLanguage())
+await speak(preferredLanguage())
 const pinia = createPinia()
 const app = createApp(App)
 app.use(pinia)
-app.use(languages)
 
 /** What nobody has caught: say it, lose nothing. */
 function tell(error: unknown): void {
   console.error(error)
-  const words = languages.global
   const key = `problem.${error instanceof Trouble ? error.code : "other"}`
-  const text = words.t(words.te(key) ? (key as "problem.other") : "problem.other")
-  notify(text, { tone: "trouble" })
+  notify(t(hasMessage(key) ? key : "problem.other"), { tone: "trouble" })
 }
 
 watchFailures(tell)

@@ -1,21 +1,16 @@
 // What went wrong, in words for the person in front of it.
 
-import { useI18n } from "vue-i18n"
 
-import type { Messages } from "./i18n"
+import { hasMessage, t } from "./i18n"
 import { notify } from "./notices"
 import { Trouble } from "./services/errors"
 
-type ProblemCode = keyof Messages["problem"]
-
 export function useTroubles() {
-  const composer = useI18n()
-  const { t } = composer
 
   /** The sentence for a code; `message`, or a general one, for codes that only others know. */
   function sentence(code: string, message = ""): string {
     const key = `problem.${code}`
-    if (composer.te(key)) return t(key as `problem.${ProblemCode}`)
+    if (hasMessage(key)) return t(key)
     return message !== "" && message !== code ? message : t("problem.other")
   }
 

@@ -3,7 +3,7 @@
 
 import type Sortable from "sortablejs"
 import { computed, onScopeDispose, type Ref, shallowRef, watch } from "vue"
-import { useI18n } from "vue-i18n"
+import { t } from "../../i18n"
 
 import { announce } from "../../notices"
 import { useLedgerStore } from "../../stores/ledgerStore"
@@ -24,7 +24,6 @@ interface Move {
 }
 
 export function useArranging() {
-  const { t } = useI18n()
   const ledger = useLedgerStore()
   const { attempt } = useTroubles()
   const isArranging = shallowRef(false)

@@ -1,6 +1,6 @@
 // Deleting, with a way back.
 
-import { useI18n } from "vue-i18n"
+import { t } from "../../i18n"
 
 import { notify } from "../../notices"
 import { useLedgerStore } from "../../stores/ledgerStore"
@@ -12,7 +12,6 @@ interface Named {
 }
 
 export function useRemoving() {
-  const { t } = useI18n()
   const ledger = useLedgerStore()
   const { attempt } = useTroubles()
 

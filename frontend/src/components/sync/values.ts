@@ -1,6 +1,6 @@
 // Fields and their values as people know them.
 
-import { useI18n } from "vue-i18n"
+import { hasMessage, t } from "../../i18n"
 
 import { ibanInGroups, useFormat } from "../../format"
 import { useLedgerStore } from "../../stores/ledgerStore"
@@ -9,15 +9,13 @@ import { ACCOUNT_TYPES, type Json } from "../../types"
 const AMOUNTS: ReadonlySet<string> = new Set(["balance", "creditLimit", "offset"])
 
 export function useValues() {
-  const composer = useI18n()
-  const { t } = composer
   const format = useFormat()
   const ledger = useLedgerStore()
 
   /** "Kontostand" for balance; the wire's own name for a field that only a newer app knows. */
   function fieldName(entity: string, field: string): string {
     const key = `${entity === "account_group" ? "group" : "account"}.${field}`
-    return composer.te(key) ? t(key as "account.name") : field
+    return hasMessage(key) ? t(key) : field
   }
 
   function shown(field: string, value: Json): string {

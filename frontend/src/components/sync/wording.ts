@@ -1,6 +1,6 @@
 // Each state in words, with an icon and a tone. Words first, then the icon, only then a colour.
 
-import { useI18n } from "vue-i18n"
+import { t } from "../../i18n"
 
 import { useFormat } from "../../format"
 import type { FailureReason, SyncOutcome, SyncStatus } from "../../types"
@@ -55,7 +55,6 @@ export function isWorthSaying({ kind }: SyncStatus): boolean {
 }
 
 export function useWording() {
-  const { t } = useI18n()
   const format = useFormat()
 
   function textOf(status: SyncStatus, nowMs: number): string {
