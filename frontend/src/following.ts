@@ -28,7 +28,7 @@ export function followHousehold(tell: (error: unknown) => void): void {
   watch(
     [() => session.isReady, () => households.currentId],
     ([isReady, id], previous) => {
-      const isFirst = previous?.[0] !== true
+      const isFirst = previous[0] !== true
       if (!isReady || id === null || route.value.household === id) return
       if (isFirst && route.value.household !== null) return
       if (route.value.dialog?.kind === "new_household" && isFirst) return
