@@ -17,7 +17,7 @@ from syncapp.admin.site import household_site
 class AccountAdmin(RowAdmin):
     """Accounts."""
 
-    list_display = ("name", "kind", "group_name", "active")
+    list_display = ("name", "account_type", "group_name", "is_active")
     list_filter = (ExistsFilter, "account_type", "is_active")
     search_fields = ("name", "id")
     ordering = ("sort_order", "name")
@@ -25,14 +25,6 @@ class AccountAdmin(RowAdmin):
         "name", "account_type", "account_group", "description", "note", "iban", "balance",
         "credit_limit", "offset", "is_active", "is_offline_budget", "sort_order",
     )  # fmt: skip
-
-    @admin.display(description=_("Account type"), ordering="account_type")
-    def kind(self, account: Account) -> str:
-        return account.get_account_type_display()
-
-    @admin.display(description=_("Is active"), ordering="is_active", boolean=True)
-    def active(self, account: Account) -> bool:
-        return account.is_active
 
     @admin.display(description=_("Account group"))
     def group_name(self, account: Account) -> str:
@@ -45,11 +37,7 @@ class AccountAdmin(RowAdmin):
 class AccountGroupAdmin(RowAdmin):
     """Account groups."""
 
-    list_display = ("name", "position")
+    list_display = ("name", "sort_order")
     search_fields = ("name", "id")
     ordering = ("sort_order", "name")
     fields = ("name", "sort_order")
-
-    @admin.display(description=_("Sort order"), ordering="sort_order")
-    def position(self, group: AccountGroup) -> int:
-        return group.sort_order

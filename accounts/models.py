@@ -83,12 +83,16 @@ def _is_amount(name: str) -> models.CheckConstraint:
 class AccountGroup(SyncedModel):
     """A heading under which accounts are shown."""
 
-    name = models.CharField(max_length=120)
-    sort_order = models.IntegerField(default=0, db_default=0)
-    image = ImageField(default="", db_default="", blank=True, max_length=IMAGE_MAX_BYTES)
+    name = models.CharField(_("Name"), max_length=120)
+    sort_order = models.IntegerField(_("Sort order"), default=0, db_default=0)
+    image = ImageField(
+        _("Image"), default="", db_default="", blank=True, max_length=IMAGE_MAX_BYTES
+    )
 
     class Meta(SyncedModel.Meta):
         db_table = "account_group"
+        verbose_name = _("account group")
+        verbose_name_plural = _("account groups")
 
     def __str__(self) -> str:
         return self.name
@@ -97,29 +101,47 @@ class AccountGroup(SyncedModel):
 class Account(SyncedModel):
     """One account. Its group is a reference as a value: it may be missing or deleted."""
 
-    name = models.CharField(max_length=120)
-    description = models.CharField(max_length=500, default="", db_default="", blank=True)
-    note = models.TextField(max_length=4000, default="", db_default="", blank=True)
+    name = models.CharField(_("Name"), max_length=120)
+    description = models.CharField(
+        _("Description"), max_length=500, default="", db_default="", blank=True
+    )
+    note = models.TextField(_("Note"), max_length=4000, default="", db_default="", blank=True)
     account_type = models.CharField(
+        _("Account type"),
         max_length=20,
         choices=AccountType.choices,
         default=AccountType.GIRO,
         db_default=AccountType.GIRO,
     )
-    is_active = models.BooleanField(default=True, db_default=True)
-    is_offline_budget = models.BooleanField(default=False, db_default=False)
+    is_active = models.BooleanField(_("Is active"), default=True, db_default=True)
+    is_offline_budget = models.BooleanField(_("Is offline budget"), default=False, db_default=False)
     account_group = models.ForeignKey(
-        AccountGroup, null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False
+        AccountGroup,
+        verbose_name=_("Account group"),
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
     )
-    sort_order = models.IntegerField(default=0, db_default=0)
-    iban = IbanField(default="", db_default="", blank=True)
-    balance = models.DecimalField(default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS)
-    credit_limit = models.DecimalField(default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS)
-    offset = models.DecimalField(default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS)
-    image = ImageField(default="", db_default="", blank=True, max_length=IMAGE_MAX_BYTES)
+    sort_order = models.IntegerField(_("Sort order"), default=0, db_default=0)
+    iban = IbanField(_("IBAN"), default="", db_default="", blank=True)
+    balance = models.DecimalField(
+        _("Balance"), default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS
+    )
+    credit_limit = models.DecimalField(
+        _("Credit limit"), default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS
+    )
+    offset = models.DecimalField(
+        _("Offset"), default=Decimal(0), db_default=Decimal(0), **AMOUNT_DIGITS
+    )
+    image = ImageField(
+        _("Image"), default="", db_default="", blank=True, max_length=IMAGE_MAX_BYTES
+    )
 
     class Meta(SyncedModel.Meta):
         db_table = "account"
+        verbose_name = _("account")
+        verbose_name_plural = _("accounts")
         constraints = [_is_amount("balance"), _is_amount("credit_limit"), _is_amount("offset")]
 
     def __str__(self) -> str:

@@ -52,6 +52,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     list_filter = ("is_active", "is_staff", "email_verified")
     list_per_page = 50
     search_fields = ("email", "display_name", "id")
+    filter_horizontal = ()
     ordering = ("email",)
     readonly_fields = ("last_login", "created_at", "email_verified")
     fieldsets = (

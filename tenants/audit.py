@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from django.utils.translation import gettext_lazy as _
+
 from tenants.models import AuditEntry, Tenant, User
 
 BY_COMMAND = "manage.py"
@@ -27,6 +29,30 @@ class Action(StrEnum):
     EDIT_ROW = "edit_row"
     DELETE_ROW = "delete_row"
     RESTORE_ROW = "restore_row"
+
+
+WORDS = {
+    Action.SYNC_NOW: _("asked devices to sync"),
+    Action.FORCE_RESET: _("let a device start over"),
+    Action.REVOKE_DEVICE: _("revoked a device"),
+    Action.FORGET_DEVICE: _("forgot a device"),
+    Action.NEW_EPOCH: _("began a new epoch"),
+    Action.COMPACT: _("removed old tombstones"),
+    Action.EXPORT: _("exported everything"),
+    Action.PROVISION: _("made the household"),
+    Action.SET_ROLE: _("said what a person may do"),
+    Action.END_MEMBERSHIP: _("ended a membership"),
+    Action.REVOKE_TOKEN: _("revoked a token"),
+    Action.LOOK_INSIDE: _("looked inside"),
+    Action.EDIT_ROW: _("changed a row"),
+    Action.DELETE_ROW: _("deleted a row"),
+    Action.RESTORE_ROW: _("restored a row"),
+}
+
+
+def words_for(action: str) -> str:
+    """What was done, as people say it."""
+    return str(WORDS[Action(action)]) if action in set(Action) else action
 
 
 def note(

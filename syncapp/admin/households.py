@@ -69,9 +69,7 @@ class TenantAdmin(ModelAdmin):
     search_fields = ("name", "id", "memberships__user__email")
     search_help_text = gettext_lazy("Name, number, or the e-mail address of a member")
     ordering = ("name", "id")
-    fields = readonly_fields = (
-        "name", "id", "state", "schema", "trouble", "created_by", "created_at",
-    )  # fmt: skip
+    fields = readonly_fields = ("name", "id", "state", "schema", "why", "maker", "made")
     list_before_template = "admin/households/list_before.html"
     change_form_outer_before_template = "admin/households/devices.html"
 
@@ -142,6 +140,18 @@ class TenantAdmin(ModelAdmin):
 
     # --- one household
 
+    @admin.display(description=gettext_lazy("Trouble"))
+    def why(self, tenant: Tenant) -> str:
+        return tenant.trouble or "–"
+
+    @admin.display(description=gettext_lazy("Made by"))
+    def maker(self, tenant: Tenant) -> str:
+        return str(tenant.created_by or "–")
+
+    @admin.display(description=gettext_lazy("Made"))
+    def made(self, tenant: Tenant) -> Any:
+        return tenant.created_at
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -166,7 +176,10 @@ class TenantAdmin(ModelAdmin):
         context |= {"show_save": False, "show_save_and_continue": False}
         context["household"] = tenant
         if tenant is not None:
-            context["audit"] = AuditEntry.objects.filter(tenant=tenant).order_by("-at")[:10]
+            entries = AuditEntry.objects.filter(tenant=tenant).order_by("-at")[:10]
+            for entry in entries:
+                entry.what = audit.words_for(entry.action)  # type: ignore[attr-defined]
+            context["audit"] = entries
             context["memberships"] = tenant.memberships.select_related("user").order_by(
                 "user__email"
             )
@@ -291,13 +304,17 @@ class TenantAdmin(ModelAdmin):
 class AuditEntryAdmin(ModelAdmin):
     """Who did what to which household. Nobody writes it by hand, and nobody takes it away."""
 
-    list_display = ("at", "actor_name", "action", "tenant_name", "detail")
+    list_display = ("at", "actor_name", "what", "tenant_name", "detail")
     list_display_links = None
     list_filter = ("action",)
     list_per_page = 50
     search_fields = ("actor_name", "tenant_name", "detail", "tenant__id")
     date_hierarchy = "at"
     ordering = ("-at",)
+
+    @admin.display(description=gettext_lazy("What"), ordering="action")
+    def what(self, entry: AuditEntry) -> str:
+        return audit.words_for(entry.action)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -68,6 +68,9 @@ class RowForm(forms.ModelForm):
             field.show_hidden_initial = not (
                 isinstance(field, ReferenceField) and field.names_nothing(self.initial.get(name))
             )
+        for name, value in self.initial.items():
+            if isinstance(value, Decimal):  # 12.5, not 12.5000
+                self.initial[name] = _wire_value(value)
         self.fields["seen"].show_hidden_initial = False
         self.fields["seen"].initial = json.dumps(stamps_of(self.instance))
 
@@ -163,11 +166,6 @@ class RowAdmin(ModelAdmin):
             return fieldsets
         (title, options), *rest = fieldsets
         return [(title, {**options, "fields": [*options["fields"], "seen"]}), *rest]
-
-    def formfield_for_dbfield(self, db_field: Any, request: Any, **options: Any) -> Any:
-        # Models say what a column is called for programs; people get it in their language.
-        options.setdefault("label", _(db_field.verbose_name.capitalize()))
-        return super().formfield_for_dbfield(db_field, request, **options)
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **options: Any) -> Any:
         options["form_class"] = ReferenceField
