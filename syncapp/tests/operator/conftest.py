@@ -5,5 +5,6 @@ from syncapp.tests.socket.conftest import (  # noqa: F401
     new_member,
     new_person,
     new_phone,
+    raw_connection,
     server,
 )
