@@ -217,7 +217,7 @@ FINWISE04_ENABLED = env.bool("FINWISE04_ENABLED", False)
 # Pages of these origins may be that app too, such as a development server's.
 FINWISE04_ORIGINS: list[str] = env.list("FINWISE04_ORIGINS", default=[])
 # Tells browsers apart, longer than a session lasts; the app's first request brings it about.
-FINWISE04_BROWSER_COOKIE = "finwise04_browser"
+FINWISE04_BROWSER_COOKIE = ("__Host-" if IS_PRODUCTION else "") + "finwise04_browser"
 # The folder of a built app that is to be served here. Empty: none.
 FINWISE04_APP_DIR = env.str("FINWISE04_APP_DIR", "")
 

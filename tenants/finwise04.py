@@ -23,7 +23,7 @@ from allauth.account.models import EmailAddress
 from allauth.core.internal import ratelimit
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import RequestDataTooBig, ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -121,8 +121,11 @@ def _finished(request: HttpRequest, response: HttpResponse, views: dict[str, Vie
 
 def list_people(request: HttpRequest) -> HttpResponse:
     """Who is signed in, and nobody else. The app asks before anybody is."""
-    people = [_person(request.user)] if request.user.is_authenticated else []
-    return JsonResponse(people, safe=False)
+    if not request.user.is_authenticated:
+        return JsonResponse([], safe=False)
+    # The app cannot tell that a session has run out: each start renews it.
+    request.session.modified = True
+    return JsonResponse([_person(request.user)], safe=False)
 
 
 def register(request: HttpRequest) -> HttpResponse:
@@ -317,10 +320,14 @@ def health(request: HttpRequest) -> HttpResponse:
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:
-    if int(request.headers.get("Content-Length") or 0) > BODY_MAX_BYTES:
+    try:
+        raw = request.body
+    except RequestDataTooBig:
+        raise Problem(413, "This is too large.") from None
+    if len(raw) > BODY_MAX_BYTES:
         raise Problem(413, "This is too large.")
     try:
-        body = json.loads(request.body.decode("utf-8"))
+        body = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError):
         raise Problem(422, "This is no JSON.") from None
     if not isinstance(body, dict):

@@ -392,6 +392,7 @@ def test_only_pages_of_ours_may_write_and_only_json(browser, method, path):
         assert browser.ask(method, path, {}, **headers)[0] == status
     assert browser.ask(method, path, [])[0] in (401, 422)
     assert browser.ask(method, path, {"x": "y" * 70_000})[0] == 413
+    assert browser.ask(method, path, {"x": "y" * 3_000_000})[0] == 413
     assert browser.ask("DELETE", path, {})[0] == 405
 
 
@@ -418,6 +419,14 @@ def test_the_browser_is_told_apart_by_a_cookie_that_scripts_cannot_read(browser)
     browser.register()
     browser.log_in("x")
     assert browser.client.cookies[project_settings.FINWISE04_BROWSER_COOKIE].value == cookie.value
+
+
+def test_each_start_of_the_app_renews_the_session(browser):
+    browser.register()
+    name = project_settings.SESSION_COOKIE_NAME
+    browser.client.cookies[name]["expires"] = ""
+    browser.ask("GET", "/users")
+    assert browser.client.cookies[name]["expires"]
 
 
 def test_health_is_told_to_everybody(browser):

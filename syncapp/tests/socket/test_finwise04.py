@@ -535,6 +535,52 @@ def test_who_loses_the_right_to_write_while_sending_hears_it(new_app):
     guest.await_(lambda: guest.status == "maintenance")
 
 
+SAID = {
+    "request_initial_data": "initial_data_load",
+    "process_sync_entry": "sync_ack",
+    "ping": "pong",
+    "connection_status_request": "connection_status_response",
+    "data_status_request": "data_status_response",
+}
+# By role: how each frame is answered; a number closes the socket.
+ANSWERS = {
+    "owner": SAID,
+    "editor": SAID,
+    "viewer": {**SAID, "process_sync_entry": "sync_nack"},
+    "nobody here": dict.fromkeys(SAID, 4403),
+    "not signed in": dict.fromkeys(SAID, 4401),
+}
+
+
+@pytest.mark.parametrize("role", ANSWERS)
+def test_who_may_say_what(new_app, new_browser, apps, role):
+    owner = new_app()
+    for kind, answer in ANSWERS[role].items():
+        if role == "not signed in":
+            apps.append(guest := App(new_browser(), owner.tenant_id))
+        elif role == "owner":
+            guest = owner
+        else:
+            guest = new_app(tenant_id=owner.tenant_id)
+            person = User.objects.get(pk=guest.browser.user_id)
+            if role != "nobody here":
+                set_role(Tenant.objects.get(pk=owner.tenant_id), person, role)
+        guest.connect()
+        guest.new_group("von mir")
+        entry = guest.queue[-1]
+        frames = {
+            "request_initial_data": guest.connected(),
+            "process_sync_entry": {"type": "process_sync_entry", "payload": entry},
+        }
+        if role != "not signed in":  # is closed at once
+            guest.say(frames.get(kind, {"type": kind}))
+        if isinstance(answer, int):
+            assert guest.hear_close() == answer
+        else:
+            guest.hear_until(answer)
+        guest.hang_up()
+
+
 def test_pages_of_other_sites_open_no_socket(new_app, settings):
     app = new_app()
     app.browser.origin = "https://evil.example"
