@@ -149,8 +149,8 @@ class TenantAdmin(ModelAdmin):
         return str(tenant.created_by or "–")
 
     @admin.display(description=gettext_lazy("Made"))
-    def made(self, tenant: Tenant) -> Any:
-        return tenant.created_at
+    def made(self, tenant: Tenant) -> str:
+        return wording.moment(_ms(tenant.created_at), _ms(timezone.now()))
 
     def changeform_view(
         self,
