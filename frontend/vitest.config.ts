@@ -1,6 +1,17 @@
+import { fileURLToPath } from "node:url"
+
+import vue from "@vitejs/plugin-vue"
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
+  plugins: [vue()],
+  resolve: {
+    alias: {
+      "virtual:pwa-register": fileURLToPath(
+        new URL("./src/fixtures/noServiceWorker.ts", import.meta.url),
+      ),
+    },
+  },
   test: {
     include: ["src/**/*.test.ts"],
     environment: "node",

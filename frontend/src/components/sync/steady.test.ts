@@ -1,0 +1,42 @@
+import { nextTick, shallowRef } from "vue"
+import { expect, test } from "vitest"
+
+import type { SyncStatus } from "../../types"
+import { useSteady } from "./steady"
+
+const GREEN: SyncStatus = { kind: "up_to_date", checkedMs: 0, isAmber: false, isSettled: true }
+const blink = (left: number): SyncStatus => ({ kind: "syncing", left, isAmber: false, isSettled: false })
+const long = (left: number): SyncStatus => ({ kind: "syncing", left, isAmber: false, isSettled: true })
+
+test("a sync that is over at once is not shown", async () => {
+  const status = shallowRef<SyncStatus>(GREEN)
+  const shown = useSteady(status)
+  status.value = blink(1)
+  await nextTick()
+  expect(shown.value.kind).toBe("up_to_date")
+  status.value = { ...GREEN, checkedMs: 1 }
+  await nextTick()
+  expect(shown.value).toEqual({ ...GREEN, checkedMs: 1 })
+})
+
+test("a sync that lasts is shown, and counts down", async () => {
+  const status = shallowRef<SyncStatus>(GREEN)
+  const shown = useSteady(status)
+  status.value = blink(9)
+  await nextTick()
+  status.value = long(9)
+  await nextTick()
+  expect(shown.value).toEqual(long(9))
+  status.value = blink(4)
+  await nextTick()
+  expect(shown.value).toEqual(blink(4))
+})
+
+test("bad news is shown at once", async () => {
+  const status = shallowRef<SyncStatus>(GREEN)
+  const shown = useSteady(status)
+  const full: SyncStatus = { kind: "cannot_save", reason: "full", isAmber: false, isSettled: true }
+  status.value = full
+  await nextTick()
+  expect(shown.value).toEqual(full)
+})
