@@ -26,7 +26,7 @@ import { type Picture, WebSocketService } from "./WebSocketService"
 
 const LIST_MAX = 100
 const REPAINT_MS = 40 // so that a burst of commits is looked at once
-const REPAINT_MANY_MS = 250
+const REPAINT_MANY_MS = 600
 const MANY = 1_000
 const CLOCKS_APART_MS = 50
 

@@ -26,7 +26,7 @@ function group(name: string, ms: number, stamps: Record<string, string> = {}): W
 }
 
 const take = (wire: WireRow, head: number) =>
-  db.within("rw", (tables) => takeIntoBase(tables, [wire], head))
+  db.within("rw", async (tables) => (await takeIntoBase(tables, [wire], head)).length)
 
 const ack = (row: StoredRow, ackedAt: number) =>
   db.within("rw", (tables) => tables.base.put({ ...row, ackedAt }))

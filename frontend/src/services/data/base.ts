@@ -21,7 +21,7 @@ type Id = [string, string]
 const idOf = ({ entity, id }: StoredRow): Id => [entity, id]
 
 /**
- * Take rows of the server into the base. Returns how many of them are new here.
+ * Take rows of the server into the base. Returns those that are new here.
  *
  * What the server tells of a row is whole, and replaces what was known of it, also what had newer
  * stamps: the row may have been deleted, compacted, and made anew with older values. But not what
@@ -31,7 +31,7 @@ export async function takeIntoBase(
   db: Tables,
   wires: readonly (WireRow | StoredRow)[],
   head: number,
-): Promise<number> {
+): Promise<readonly StoredRow[]> {
   const told = [...new Map(wires.map((wire) => [`${wire.entity}/${wire.id}`, wire])).values()]
   const bases = await db.base.bulkGet(told.map(({ entity, id }): Id => [entity, id]))
   const changed: StoredRow[] = []
@@ -40,7 +40,7 @@ export async function takeIntoBase(
     if (next !== null) changed.push(next)
   }
   await db.base.bulkPut(changed)
-  return changed.length
+  return changed
 }
 
 /** The base row after a page has told it; null if that is nothing new. */

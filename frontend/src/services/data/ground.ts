@@ -233,16 +233,17 @@ export interface RowState {
   hasRefused: boolean
 }
 
-/** The states of some rows by `keyText`. */
+/** The states of some rows by `keyText`. withEntries: false where only what lies under counts. */
 export async function statesOf(
   db: Tables,
   keys: readonly Key[],
+  { withEntries = true } = {},
 ): Promise<Map<string, RowState>> {
   const ids = keys as [string, string][]
   const [bases, heals, entries] = await Promise.all([
     db.base.bulkGet(ids),
     healRowsOf(db, keys),
-    entriesAt(db, keys),
+    entriesAt(db, withEntries ? keys : []),
   ])
   const states = new Map<string, RowState>()
   keys.forEach((key, n) => {
@@ -283,13 +284,13 @@ async function entriesAt(
   db: Tables,
   keys: readonly Key[],
 ): Promise<ReadonlyMap<string, readonly Entry[]>> {
-  const [first] = keys
-  if (first === undefined) return new Map()
-  const index = db.outbox.where("[entity+rowId]")
-  const found = await (
-    keys.length === 1 ? index.equals(first as [string, string]) : index.anyOf(keys as Key[])
-  ).toArray()
-  return groupEntries(found)
+  // One request for each, all at once: a cursor over all of them waits for every single step.
+  const found = await Promise.all(
+    (keys as [string, string][]).map((key) =>
+      db.outbox.where("[entity+rowId]").equals(key).toArray(),
+    ),
+  )
+  return groupEntries(found.flat())
 }
 
 /** Entries by row, each row's in queue order. */

@@ -177,8 +177,9 @@ export async function onChanges(
         await stage(db, rows)
         ground.received += rows.length
       } else {
-        ground.received += await takeIntoBase(db, rows, frame.head)
-        for (const { entity, id } of rows) writing.touch([entity, id])
+        const changed = await takeIntoBase(db, rows, frame.head)
+        ground.received += changed.length
+        for (const { entity, id } of changed) writing.touch([entity, id])
       }
       meta.clock = observe(clockOf(meta), rows.map(newestOfWire)).last
       meta.cursor = frame.cursor

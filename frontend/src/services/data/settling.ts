@@ -58,7 +58,7 @@ async function settlePush(
     return entry?.state === "open" ? [{ result, entry }] : [] // others were settled before
   })
   const keys = new Map(open.map(({ entry }) => [keyOf(entry), keyAt(entry)]))
-  const states = await statesOf(db, [...keys.values()])
+  const states = await statesOf(db, [...keys.values()], { withEntries: false })
   const settling: Settling = { ground, db, bases: new Map(), puts: [], gone: [] }
   const used = new Set<number>() // entries whose number somebody else has used
   const effective = new Map<string, string>()
