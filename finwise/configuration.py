@@ -19,6 +19,8 @@ from finwise.tracebacks import print_without_values, text_without_values
 
 SECRET_KEY_MIN_CHARACTERS = 50
 SECRET_KEY_MIN_DIFFERENT = 10
+# What examples and images of PostgreSQL come with.
+KNOWN_WORDS = ("postgres", "password", "passwort", "secret", "changeme", "admin", "example", "test")
 ORIGIN = re.compile(r"https://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?", re.ASCII)
 
 # One database thread per worker of tenants/context.py, plus those of pages and the admin.
@@ -32,7 +34,13 @@ class Refusal(Problem, ImproperlyConfigured):
 
 
 def refuse_unsafe(
-    way: str, *, debug: bool, secret_key: str, hosts: list[str], origins: list[str]
+    way: str,
+    *,
+    debug: bool,
+    secret_key: str,
+    hosts: list[str],
+    origins: list[str],
+    database_url: str,
 ) -> None:
     """Raise Refusal, with what to do, if a site would start unsafely."""
     if way not in ("local", "production"):
@@ -52,6 +60,11 @@ def refuse_unsafe(
             "FINWISE_SECRET_KEY is missing or weak. Make one with\n"
             "  python3 -c 'import secrets; print(secrets.token_urlsafe(64))'\n"
             "and keep it: with another one, everybody is signed out."
+        )
+    target = environ.Env.db_url_config(database_url) if database_url else {}
+    if target.get("PASSWORD") and target["PASSWORD"].lower() in (*KNOWN_WORDS, target.get("USER")):
+        raise Refusal(
+            "The password in DATABASE_URL is one that everybody knows. Give the role another one."
         )
     # Django takes ".example.org" for every name below it, whoever has that.
     if not hosts or any("*" in host or host.startswith(".") or not host for host in hosts):

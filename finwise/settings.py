@@ -47,6 +47,7 @@ refuse_unsafe(
     secret_key=SECRET_KEY,
     hosts=ALLOWED_HOSTS,
     origins=CSRF_TRUSTED_ORIGINS,
+    database_url=env.str("DATABASE_URL", ""),
 )
 if not IS_PRODUCTION:
     SECRET_KEY = SECRET_KEY or local_secret_key(STATE_DIR)

@@ -30,6 +30,9 @@ SOUND_KEY = "b9cUqYz3_7hVtM2sKx0wPfR8dLnE5gJaQ1oWyTiHkZ6mXv4CrSuBpNjFeGlDAO-I"
         ({"origins": ["http://finwise.example.org"]}, "FINWISE_ORIGINS"),
         ({"origins": ["https://finwise.example.org/"]}, "FINWISE_ORIGINS"),
         ({"origins": ["*"]}, "FINWISE_ORIGINS"),
+        ({"database_url": "postgresql://me:postgres@db/books"}, "DATABASE_URL"),
+        ({"database_url": "postgresql://me:Changeme@db/books"}, "DATABASE_URL"),
+        ({"database_url": "postgresql://finwise:finwise@db/finwise"}, "DATABASE_URL"),
         ({"way": "prodution"}, "has to be local or production"),
     ],
 )
@@ -39,6 +42,7 @@ def test_an_unsafe_site_does_not_start(changed: dict, told: str) -> None:
         "debug": False,
         "secret_key": SOUND_KEY,
         "hosts": ["finwise.example.org"],
+        "database_url": "postgresql://finwise:yF3-kq8_Zt@db.example.org/finwise",
         "origins": ["https://app.example.org", "https://app.example.org:8443"],
     }
     arguments = {**sound, **changed}

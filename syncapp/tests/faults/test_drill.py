@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from syncapp.device.client import DeviceClient
 from syncapp.tests.faults.database import PROGRAMS, Database
 from syncapp.tests.faults.devices import Devices, assert_same, bring_home, rows_of
 from syncapp.tests.faults.real_server import ROOT, RealServer
@@ -59,6 +60,7 @@ class Shell:
             "PATH": f"{programs}:{PROGRAMS}:/usr/bin:/bin",
             "FINWISE_STATE_DIR": str(server.state_dir),
             "HOUSEHOLD": server.demo["tenant_id"],
+            "SCHEMA": "t_" + server.demo["tenant_id"].replace("-", ""),
             **{name: urlunsplit(url._replace(path=path)) for name, path in addresses.items()},
         }
         threading.Thread(target=self._serve, daemon=True).start()
@@ -82,6 +84,14 @@ class Shell:
         )  # fmt: skip
         assert done.returncode == 0, f"{commands}\n{done.stdout}"
         return done.stdout
+
+
+async def write_on(device: DeviceClient) -> None:
+    number = 0
+    while True:
+        device.create("account_group", {"name": f"written during the backup {number}"})
+        number += 1
+        await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -109,7 +119,10 @@ async def test_the_restore_drill_loses_nothing_that_a_device_still_has(
         kept = [phone.create("account_group", {"name": f"kept {n}"}) for n in range(20)]
         await bring_home([phone, tablet])
 
+        # R08: taken while somebody writes without a pause.
+        writing = asyncio.ensure_future(write_on(phone))
         await asyncio.to_thread(shell.run, block("backup"))
+        writing.cancel()
         assert "account_group" in (shell.folder / "finwise.dump.list").read_text()
 
         # Acknowledged after the backup: new rows, edits, deletes.
@@ -160,7 +173,50 @@ async def test_a_household_goes_to_a_file_and_back_by_the_page(
         assert {("account_group", row), ("account_group", offline)} <= rows_of(phone).keys()
 
 
+async def test_one_household_is_put_back_and_the_others_notice_nothing(
+    shell: Shell, real_server: RealServer, database: Database, tmp_path: Path
+) -> None:
+    """R04"""
+    demo = real_server.demo
+    made = f".venv/bin/python manage.py create_tenant --name Other --owner {demo['email']}"
+    other_id = (await asyncio.to_thread(shell.run, made)).split()[-1]
+    epoch = f"SELECT epoch, seq FROM t_{other_id.replace('-', '')}.sync_head"
+    async with (
+        Devices(tmp_path, demo["tenant_id"], demo["token"]) as devices,
+        Devices(tmp_path, other_id, demo["token"]) as others,
+    ):
+        phone = await devices.add(real_server.url, "phone")
+        neighbour = await others.add(real_server.url, "neighbour")
+        phone.create("account_group", {"name": "in the dump"})
+        theirs = neighbour.create("account_group", {"name": "next door"})
+        await bring_home([phone, neighbour])
+        before = database.query(epoch)
+        await asyncio.to_thread(shell.run, block("one schema"))
+        late = phone.create("account_group", {"name": "after the dump"})
+        await bring_home([phone])
+        await asyncio.to_thread(shell.run, block("one schema back"))
+        while ("account_group", late) not in rows_of(phone) or not (
+            await phone.sync()
+        ).is_up_to_date:
+            pass
+        fresh = await devices.add(real_server.url, "fresh")
+        await bring_home([fresh, phone])
+        assert_same([phone, fresh])
+        assert rows_of(fresh)["account_group", late].fields["name"] == "after the dump"
+        assert database.query(epoch) == before
+        neighbour.edit("account_group", theirs, {"name": "still next door"})
+        await bring_home([neighbour])
+
+
 def test_every_block_of_the_drill_is_run_here() -> None:
     marked = set(re.findall(r"<!-- drill: ([\w ]+) -->", PAGE))
-    assert marked == {"backup", "restore", "swap", "clean up", "one household"}
+    assert marked == {
+        "backup",
+        "restore",
+        "swap",
+        "clean up",
+        "one household",
+        "one schema",
+        "one schema back",
+    }
     assert PAGE.count("```sh\n") == len(marked)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from django.db import connection
 
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone
@@ -95,6 +96,9 @@ def test_no_value_of_a_row_is_ever_logged(
     assert "SQLSTATE 23514 account odd" in failures[0]
     assert "SQLSTATE P0001" in failures[1]
     assert "apply_push" in failures[0]
-    # … and nothing of what they failed on.
+    # … nothing of what they failed on, and no secret (S50).
+    word = connection.settings_dict["PASSWORD"]
+    for secret in (ENVIRONMENT["FINWISE_SECRET_KEY"], phone.token, phone.token[-20:], word):
+        assert secret and secret not in said
     for mark in MARKS:
         assert mark not in said, said[said.index(mark) - 500 : said.index(mark) + 100]

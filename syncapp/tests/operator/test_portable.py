@@ -72,6 +72,7 @@ def full(household: Household, new_id: Callable[[], str]) -> Household:
 def test_what_comes_in_is_what_went_out(
     full: Household, households: Callable[[], Household]
 ) -> None:
+    """R07"""
     before = full.rows()
     assert {row.entity for row in before.values()} == {"account", "account_group", "conflict"}
     other = households()
