@@ -85,7 +85,10 @@ def arrive(desk: Desk, hello: Hello, now_ms: int) -> Welcome:
     cursor = Cursor(head.epoch, end_of(head.seq), head.seq, head.fingerprint, head.compactions)
     if not greeting.is_identity_taken:
         _, device = _enter(desk)
-        desk.repository.write(head, now_ms, device=replace(device, protocol=dialect.PROTOCOL))
+        # It takes everything each time it comes, so a reset is done with that; and it has no
+        # stamps with which it could heal a server. Nobody is to wait for either.
+        device = replace(device, protocol=dialect.PROTOCOL, reset="", is_healing=False)
+        desk.repository.write(head, now_ms, device=device)
     return Welcome(greeting.role, greeting.is_identity_taken, cursor)
 
 
@@ -150,8 +153,8 @@ def _decide(
     outcome = engine.apply_push(repository, device.id, desk.user_id, push, now_ms)
     result = _result(translation, outcome)
     if not translation.is_gone:
-        decided = outcome.ack.results[0] if outcome.ack.results else None
-        translation.note(entry, shown, decided if result.fate != "refused" else None)
+        taken = [each for each in outcome.ack.results if each.fate != "refused"]
+        translation.note(entry, shown, taken[0] if taken else None)
     change = translation.change
     fate = StoredFate(
         entry.id,
@@ -167,7 +170,10 @@ def _decide(
 
 
 def _result(translation: Translation, outcome: engine.Outcome) -> Result:
-    """The fate of an entry: a code, if any part of it could not be accepted."""
+    """The fate of an entry: refused, if any part of it could not be accepted.
+
+    The rest of it has been taken all the same.
+    """
     problems = list(translation.problems)
     fate = "superseded"
     for result in outcome.ack.results:
@@ -176,13 +182,13 @@ def _result(translation: Translation, outcome: engine.Outcome) -> Result:
             problems.append(Refused(result.code, result.message, result.field or None))
     if not problems:
         return Result(0, fate)
-    if translation.change is None:
-        fate = "refused"
     sentences = [
         f"{each.field}: {each.message}" if each.field else each.message for each in problems
     ]
     first = problems[0]
-    return Result(0, fate, code=first.code, field=first.field or "", message=" ".join(sentences))
+    return Result(
+        0, "refused", code=first.code, field=first.field or "", message=" ".join(sentences)
+    )
 
 
 # --- showing ---------------------------------------------------------------------------

@@ -164,7 +164,7 @@ class AppLink:
         cursor, more, seen = None, True, set()
         while more:
             shared = self.call(household.show_page, cursor, self.server.page_limit)
-            self.say(dialect.initial_data_load(HOME, shared.records))
+            self.say(dialect.initial_data_load(self.app.tenant_id, shared.records))
             for frame in shared.deletes:
                 self.say(frame)
             self.told |= shared.states

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 
 from syncapp import engine
 from syncapp.tests.device.harness import HOME, sync
@@ -580,6 +581,21 @@ def test_rule_10_the_same_browser_is_the_same_device_and_another_is_another(serv
     assert first.identity == again.identity != other.identity
     assert server.home.device(first.identity.device).protocol == "finwise.0.4"
     assert server.home.count_devices() == 2
+
+
+def test_an_app_holds_nothing_back_that_it_could_never_do(server, new_app):
+    link = new_app()
+    link.connect()
+    link.cut()
+    with server.home.transaction():
+        head = server.home.lock_head()
+        device = replace(
+            server.home.device(link.identity.device), reset="restored", is_healing=True
+        )
+        server.home.write(head, server.time.ms, device=device)
+    link.connect()
+    device = server.home.device(link.identity.device)
+    assert (device.reset, device.is_healing) == ("", False)
 
 
 # --- both protocols together ----------------------------------------------------------------
