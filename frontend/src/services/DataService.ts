@@ -13,6 +13,8 @@
 // Tabs share the database. Each commit is told to the others, with the revision that it came to;
 // who finds that he missed one reads everything again.
 
+import Dexie from "dexie"
+
 import type { Fields, Row, Stamps } from "../sync/core/change"
 import type { Ack, Changes, Role, UpFrame, Welcome } from "../sync/core/messages"
 import type { Entities } from "../sync/core/entities"
@@ -119,18 +121,18 @@ export class DataService {
   ): Promise<DataService> {
     const database = new ReplicaDatabase(name)
     try {
-      await database.open()
+      // Opening would make it.
+      const isThere = birth !== null || (await Dexie.exists(name))
+      if (!isThere) throw trouble("storage_gone", "What was kept here has been deleted.")
+      await database.openOwn()
       await database.within("rw", async (db) => {
         if ((await db.notes.get(DEVICE)) !== undefined) return
         if (birth === null) throw trouble("storage_gone", "What was kept here has been deleted.")
         await putMeta(db, newMeta(birth, world))
       })
     } catch (error) {
-      const found = inWords(error)
-      // What was opened in vain was made by the opening.
-      if (found instanceof Trouble && found.code === "storage_gone") await database.delete()
       database.close()
-      throw found
+      throw inWords(error)
     }
     const service = new DataService(database, events, world, builtIn)
     service.revision = (await service.meta()).revision
@@ -382,9 +384,11 @@ export class DataService {
 
   private fail(error: unknown): unknown {
     const found = inWords(error)
-    if (!(found instanceof Trouble) || this.isClosed) return found
-    if (FINAL.has(found.code) && this.lastTrouble === null) {
+    if (!(found instanceof Trouble) || this.isClosed || this.lastTrouble !== null) return found
+    if (FINAL.has(found.code)) {
       this.lastTrouble = found
+      // Not opened again by the next look: that would make an empty database.
+      this.view.close()
       this.database.close()
     }
     if (found.code.startsWith("storage_") || found.code === "newer_tab") this.events.troubled(found)

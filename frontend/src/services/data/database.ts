@@ -71,6 +71,8 @@ export interface Tables {
   readonly dismissed: Table<{ readonly id: string }, string>
 }
 
+const DEXIE_STEP = 10 // Dexie's version 1 is the browser's version 10
+
 export class ReplicaDatabase extends Dexie {
 
   constructor(name: string) {
@@ -78,6 +80,14 @@ export class ReplicaDatabase extends Dexie {
     // it to the operating system.
     super(name, { chromeTransactionDurability: "strict", cache: "disabled" })
     VERSIONS.forEach((tables, n) => this.version(n + 1).stores(tables))
+  }
+
+  /** Open it, unless a newer version of the app has written it. Dexie would not mind. */
+  async openOwn(): Promise<void> {
+    await this.open()
+    if (this.backendDB().version > VERSIONS.length * DEXIE_STEP) {
+      throw trouble("newer_tab", "A newer version of the app has written this data.")
+    }
   }
 
   /** One transaction over all tables. */
