@@ -6,31 +6,22 @@ for `/` takes the place of our own app.
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 import re
+from base64 import b64encode
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from django.urls import re_path
 from django.urls.resolvers import URLPattern
 from django.views.decorators.http import require_safe
 
 # Vite writes the base it built for before `assets/`.
 _BASE = re.compile(r"""(?:src|href)=["'](/(?:[\w.-]+/)*)assets/""")
-# Built by other people, from parts that write styles into pages.
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
+_INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.I)
 # A program that asks for what is not there must not get a page.
 _NO_PAGES = r"(?!(?:api|static|health|admin)/)"
 
@@ -49,17 +40,22 @@ class App:
             ) from error
         found = _BASE.search(index)
         self.base = found[1] if found else "/"
+        self._scripts = " ".join(
+            f"'sha256-{_hash(text)}'" for text in _INLINE_SCRIPT.findall(index)
+        )
 
     def urlpatterns(self) -> tuple[list[URLPattern], list[URLPattern]]:
         """Addresses that come before our own, and those that come after."""
         view = require_safe(self.answer)
         base = re.escape(self.base[1:])
-        first = [re_path(rf"^{base}$", view)]
+        # Our service worker would show our own app in place of this one.
+        first = [re_path(rf"^{base}(?P<name>sw\.js|manifest\.webmanifest)?$", view)]
         rest = [re_path(rf"^{base}{_NO_PAGES if not base else ''}(?P<name>.+)$", view)]
         return first, rest
 
-    def answer(self, request: HttpRequest, name: str = "") -> HttpResponse:
+    def answer(self, request: HttpRequest, name: str | None = None) -> HttpResponse:
         """A file of the app; its page for whatever is none, because it has pages of its own."""
+        name = name or ""
         path = self._file(name)
         if path is None:
             if "." in name.rpartition("/")[2]:
@@ -67,15 +63,39 @@ class App:
             path = self.folder / "index.html"
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         response = HttpResponse(path.read_bytes(), content_type=kind)
-        response["Content-Security-Policy"] = POLICY
+        response["Content-Security-Policy"] = self._policy(request)
         is_hashed = name.startswith("assets/")
         response["Cache-Control"] = (
             "public, max-age=31536000, immutable" if is_hashed else "no-cache"
         )
         return response
 
+    def _policy(self, request: HttpRequest) -> str:
+        """Everything from this site; of inline scripts, those of the page as it was built."""
+        host, _ = split_domain_port(request.get_host())
+        return "; ".join(
+            (
+                "default-src 'self'",
+                f"script-src 'self' {self._scripts}".rstrip(),
+                # Its parts write styles into the page.
+                "style-src 'self' 'unsafe-inline'",
+                "img-src 'self' data: blob:",
+                "font-src 'self' data:",
+                # Its socket's port is the one that it was built with.
+                f"connect-src 'self' ws://{host}:* wss://{host}:*",
+                "object-src 'none'",
+                "base-uri 'none'",
+                "form-action 'self'",
+                "frame-ancestors 'none'",
+            )
+        )
+
     def _file(self, name: str) -> Path | None:
         if not name or "\x00" in name:
             return None
         path = (self.folder / name).resolve()
         return path if path.is_relative_to(self.folder) and path.is_file() else None
+
+
+def _hash(text: str) -> str:
+    return b64encode(hashlib.sha256(text.encode()).digest()).decode()

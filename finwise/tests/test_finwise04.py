@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory, override_settings
@@ -68,6 +71,13 @@ def test_a_build_for_a_folder_leaves_our_own_app_in_its_place(new_app, client_of
     assert b"index-1a2b3c4d" not in client.get("/").content
 
 
+def test_our_service_worker_is_not_the_apps(new_app, client_of, tmp_path):
+    client = client_of(new_app())
+    assert client.get("/sw.js").status_code == 404
+    (tmp_path / "sw.js").write_text("its own")
+    assert client.get("/sw.js").content == b"its own"
+
+
 def test_our_own_addresses_stay_ours(new_app, client_of):
     client = client_of(new_app())
     assert client.get("/health/live").json() == {"status": "alive"}
@@ -92,7 +102,16 @@ def test_its_pages_may_load_only_from_here(new_app, client_of):
     policy = client_of(new_app()).get("/")["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe-eval" not in policy
-    assert "script-src" not in policy  # so scripts come from this site alone, none inline
+    assert "script-src 'self';" in policy
+    assert "connect-src 'self' ws://testserver:* wss://testserver:*" in policy
+
+
+def test_of_inline_scripts_only_those_of_its_page_run(tmp_path, client_of):
+    script = "document.documentElement.dataset.theme = 'dark'"
+    (tmp_path / "index.html").write_text(f'<script>{script}</script><script src="/assets/a.js">')
+    policy = client_of(finwise04.App(tmp_path)).get("/")["Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'self' 'sha256-{digest}';" in policy
 
 
 def test_it_takes_no_writes(new_app, client_of):
