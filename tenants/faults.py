@@ -81,6 +81,8 @@ def without_values(error: BaseException) -> str:
         if state:
             found = getattr(link, "diag", None)
             about = [getattr(found, each, None) for each in ("table_name", "constraint_name")]
+            if state.startswith("42"):  # about names in SQL, never about what is in a row
+                about = [getattr(found, "message_primary", None)]
             return " ".join([f"{name}: SQLSTATE {state}", *(each for each in about if each)])
     return name
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 from prometheus_client import REGISTRY
 
 from finwise import serving
@@ -95,6 +95,17 @@ def test_every_command_of_the_page_exists() -> None:
     named |= set(re.findall(r"`([a-z]+_[a-z_]+)`", PAGE.split("| command | |")[1].split("\n\n")[0]))
     assert len(named) > 15
     assert named <= set(get_commands()), named - set(get_commands())
+
+
+def test_every_command_of_the_table_speaks_to_programs() -> None:
+    named = re.findall(
+        r"`(?:manage\.py )?([a-z]+(?:_[a-z]+)?)[ `]",
+        PAGE.split("| command | |")[1].split("\n\n")[0],
+    )
+    found = get_commands()
+    for name in named:
+        options = load_command_class(found[name], name).create_parser("x", name)
+        assert "--json" in options._option_string_actions, name
 
 
 def test_a_process_takes_as_many_connections_as_the_page_says() -> None:

@@ -87,3 +87,15 @@ def test_a_database_error_without_a_state_has_only_its_name() -> None:
         raise db.DataError(MARK)
 
     assert of(fail).endswith("DataError")
+
+
+def test_what_a_statement_names_wrongly_is_told() -> None:
+    """There is no row in it, and whoever migrates needs it."""
+
+    def fail() -> None:
+        try:
+            raise psycopg.errors.DuplicateTable('relation "x" already exists')
+        except psycopg.Error as error:
+            raise db.ProgrammingError(str(error)) from error
+
+    assert "SQLSTATE 42P07" in of(fail)

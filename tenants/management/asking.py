@@ -72,14 +72,21 @@ def person_of(email: str) -> User:
         raise bad_input(f"Nobody signs in with {email!r}. create_user makes a person.") from None
 
 
-def new_person(email: str, **fields: object) -> User:
-    """Create a person; the password comes from the environment or is asked for, twice."""
+def new_email(email: str) -> str:
+    """The address as it is stored, of somebody who does not sign in yet."""
     try:
         validate_email(email)
     except ValidationError:
         raise bad_input(f"{email!r} is not an e-mail address.") from None
-    if User.objects.filter(email=User.objects.normalize_email(email)).exists():
+    address = User.objects.normalize_email(email)
+    if User.objects.filter(email=address).exists():
         raise bad_input(f"Somebody signs in with {email!r} already.")
+    return address
+
+
+def new_person(email: str, **fields: object) -> User:
+    """Create a person; the password comes from the environment or is asked for, twice."""
+    new_email(email)
     password = os.environ.get(PASSWORD_VARIABLE) or _asked_password()
     try:
         validate_password(password, User(email=email))

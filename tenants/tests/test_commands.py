@@ -7,7 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.core.management import CommandError, call_command, get_commands
+from django.core.management import (
+    CommandError,
+    call_command,
+    get_commands,
+    load_command_class,
+)
 from django.db import connection
 
 from tenants.models import Membership, Tenant, User
@@ -268,3 +273,47 @@ def test_isolation_can_be_checked_at_any_size(database: None, pooled: None) -> N
     said = run("check_isolation", "--operations", "60", "--seed", "3")
     assert "60 operations" in said
     assert "none in a wrong schema" in said
+
+
+CHANGING = [*{*OURS} - {"list_tenants", "migrate", "check_isolation", "prepare_template"}]
+
+
+@pytest.mark.parametrize("command", [*CHANGING, "list_tenants"])
+def test_every_command_speaks_to_programs_too(command: str) -> None:
+    options = load_command_class("tenants", command).create_parser("x", command)
+    known = options._option_string_actions
+    assert "--json" in known
+    assert ("--dry-run" in known) is (command != "list_tenants")
+
+
+def test_what_would_happen_does_not(
+    home: UUID, anna: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people, households = User.objects.count(), Tenant.objects.count()
+    monkeypatch.setenv("FINWISE_PASSWORD", "correct horse battery")
+    made = ["--name", "Other", "--owner", anna.email, "--dry-run"]
+    assert "'Other' would be made" in run("create_tenant", *made)
+    assert "exists already, as 'Home'" in run("create_tenant", *made, "--id", str(home))
+    stranger = [*made[:2], "--owner", "new@example.org", "--dry-run"]
+    assert "Nobody signs in" in refused("create_tenant", *stranger)
+    assert "new@example.org" in run("create_tenant", *stranger, "--create-user")
+    assert "could sign in" in run("create_user", "--email", "New@example.org", "--dry-run")
+    assert "already" in refused("create_user", "--email", anna.email, "--dry-run")
+    assert "would be deleted" in run("delete_tenant", str(home), "--dry-run")
+    Tenant.objects.filter(pk=home).update(schema_version="")
+    told = json.loads(run("migrate_tenants", "--tenant", str(home), "--dry-run", "--json"))
+    assert told == {"behind": [str(home)], "current": 0}
+    assert json.loads(run("migrate_tenants", "--tenant", str(home), "--json"))["migrated"] == 1
+    assert (User.objects.count(), Tenant.objects.count()) == (people, households)
+
+
+def test_what_was_done_is_told_to_programs(
+    home: UUID, anna: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINWISE_PASSWORD", "correct horse battery")
+    person = json.loads(run("create_user", "--email", "carl@example.org", "--json"))
+    assert User.objects.get(pk=person["user"]).email == "carl@example.org"
+    made = json.loads(run("create_tenant", "--name", "x", "--owner", anna.email, "--json"))
+    assert made == {"tenant": made["tenant"], "owner": anna.email, "made": True}
+    gone = json.loads(run("delete_tenant", made["tenant"], "--yes", "--json"))
+    assert gone == {"tenant": made["tenant"], "name": "x", "export": None}

@@ -1,18 +1,20 @@
 import uuid
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from syncapp.core.errors import NotYours
-from tenants.management.asking import bad_input, new_person, person_of, plain_errors, uuid_of
+from tenants.management.asking import bad_input, new_person, person_of, uuid_of
+from tenants.management.operating import Answer, OperatorCommand
 from tenants.models import Tenant, User
 from tenants.provisioning import provision
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Make a household with its schema and its owner, and print its UUID."
+    changes_something = True
 
-    def add_arguments(self, parser: CommandParser) -> None:
+    def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--name", required=True)
         parser.add_argument("--owner", required=True, metavar="EMAIL")
         parser.add_argument(
@@ -20,18 +22,25 @@ class Command(BaseCommand):
         )
         parser.add_argument("--id", metavar="UUID", help="default: a random one")
 
-    def handle(self, *, name: str, owner: str, **options: Any) -> None:
+    def work(self, *, name: str, owner: str, dry_run: bool, **options: Any) -> Answer:
         if not name.strip():
             raise bad_input("A household needs a name.")
         tenant_id = uuid_of(options["id"]) if options["id"] else uuid.uuid4()
-        is_new = not User.objects.filter(email=User.objects.normalize_email(owner)).exists()
+        email = User.objects.normalize_email(owner)
+        is_new = not User.objects.filter(email=email).exists()
+        found = Tenant.objects.filter(pk=tenant_id).first()
+        facts = {"tenant": str(tenant_id), "owner": email, "made": found is None}
+        if dry_run:
+            if not (is_new and options["create_user"]):
+                person_of(owner)
+            if found is not None:
+                return Answer(facts, [f"This household exists already, as {found.name!r}."])
+            return Answer(facts, [f"{name.strip()!r} would be made for {email}."])
         person = new_person(owner) if is_new and options["create_user"] else person_of(owner)
-        existed = Tenant.objects.filter(pk=tenant_id).exists()
-        with plain_errors():
-            try:
-                tenant = provision(tenant_id, name, person.id, by_operator=True)
-            except NotYours:
-                raise bad_input(f"The UUID {tenant_id} is taken, or was once.") from None
-        if existed:
+        try:
+            tenant = provision(tenant_id, name, person.id, by_operator=True)
+        except NotYours:
+            raise bad_input(f"The UUID {tenant_id} is taken, or was once.") from None
+        if found is not None:
             self.stderr.write(f"This household exists already, as {tenant.name!r}.")
-        self.stdout.write(str(tenant.id))
+        return Answer(facts, [str(tenant.id)])

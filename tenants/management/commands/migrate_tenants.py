@@ -1,38 +1,38 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from tqdm import tqdm
+from django.core.management.base import CommandParser
 
-from tenants.management.asking import household_of
-from tenants.models import Tenant
+from tenants.faults import without_values
+from tenants.management.operating import Answer, OperatorCommand, households, progress
 from tenants.provisioning import migrate_household, needs_migration
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Bring the tables of every household up to date. Those that are current are skipped; "
         "one that fails goes into maintenance and does not stop the others."
     )
+    changes_something = True
 
-    def add_arguments(self, parser: CommandParser) -> None:
+    def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", help="only this one: UUID, schema or name")
 
-    def handle(self, **options: Any) -> None:
-        tenants = (
-            [household_of(options["tenant"])]
-            if options["tenant"]
-            else list(Tenant.objects.exclude(status=Tenant.Status.DELETED).order_by("created_at"))
-        )
+    def work(self, *, dry_run: bool, **options: Any) -> Answer:
+        tenants = households(options)
         behind = [each for each in tenants if needs_migration(each) or each.trouble]
-        failures: list[str] = []
-        # Only on a terminal: a log file needs no bar.
-        for tenant in tqdm(behind, unit="household", disable=None):
+        current = len(tenants) - len(behind)
+        if dry_run:
+            facts = {"behind": [str(each.id) for each in behind], "current": current}
+            return Answer(facts, [f"{len(behind)} would be migrated, {current} are current."])
+        failed: dict[str, str] = {}
+        for tenant in progress(behind, "households"):
             try:
                 migrate_household(tenant)
             except Exception as error:
-                failures.append(f"{tenant.id} {tenant.name!r}: {error}")
-        current = len(tenants) - len(behind)
-        done = len(behind) - len(failures)
-        self.stdout.write(f"{done} migrated, {current} were current, {len(failures)} failed.")
-        if failures:
-            raise CommandError("\n".join(failures))
+                failed[str(tenant.id)] = f"{tenant.name!r}: {without_values(error)}"
+        done = len(behind) - len(failed)
+        return Answer(
+            {"migrated": done, "current": current, "failed": failed},
+            [f"{done} migrated, {current} were current, {len(failed)} failed."],
+            failed=[f"{tenant_id} {why}" for tenant_id, why in failed.items()],
+        )
