@@ -6,16 +6,19 @@ for `/` takes the place of our own app.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import mimetypes
 import re
 from base64 import b64encode
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import split_domain_port
-from django.urls import re_path
+from django.urls import path, re_path
 from django.urls.resolvers import URLPattern
 from django.views.decorators.http import require_safe
 
@@ -44,25 +47,42 @@ class App:
             f"'sha256-{_hash(text)}'" for text in _INLINE_SCRIPT.findall(index)
         )
 
-    def urlpatterns(self) -> tuple[list[URLPattern], list[URLPattern]]:
-        """Addresses that come before our own, and those that come after."""
+    def urlpatterns(
+        self, api: Sequence[URLPattern] = ()
+    ) -> tuple[list[URLPattern], list[URLPattern]]:
+        """Addresses that come before our own, and those that come after.
+
+        api: what the app asks of a server. Its own pages may be called alike.
+        """
         view = require_safe(self.answer)
         base = re.escape(self.base[1:])
         # Our service worker would show our own app in place of this one.
         first = [re_path(rf"^{base}(?P<name>sw\.js|manifest\.webmanifest)?$", view)]
+        if not base:
+            first += [path(str(each.pattern), self._or_page(each.callback)) for each in api]
         rest = [re_path(rf"^{base}{_NO_PAGES if not base else ''}(?P<name>.+)$", view)]
         return first, rest
+
+    def _or_page(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """The app's page for a browser that goes to the address, else the view."""
+
+        @functools.wraps(view)
+        def answer(request: HttpRequest, **arguments: Any) -> HttpResponse:
+            is_visit = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+            return self.answer(request) if is_visit else view(request, **arguments)
+
+        return answer
 
     def answer(self, request: HttpRequest, name: str | None = None) -> HttpResponse:
         """A file of the app; its page for whatever is none, because it has pages of its own."""
         name = name or ""
-        path = self._file(name)
-        if path is None:
+        file = self._file(name)
+        if file is None:
             if "." in name.rpartition("/")[2]:
                 raise Http404
-            path = self.folder / "index.html"
-        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        response = HttpResponse(path.read_bytes(), content_type=kind)
+            file = self.folder / "index.html"
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        response = HttpResponse(file.read_bytes(), content_type=kind)
         response["Content-Security-Policy"] = self._policy(request)
         is_hashed = name.startswith("assets/")
         response["Cache-Control"] = (
@@ -93,8 +113,8 @@ class App:
     def _file(self, name: str) -> Path | None:
         if not name or "\x00" in name:
             return None
-        path = (self.folder / name).resolve()
-        return path if path.is_relative_to(self.folder) and path.is_file() else None
+        file = (self.folder / name).resolve()
+        return file if file.is_relative_to(self.folder) and file.is_file() else None
 
 
 def _hash(text: str) -> str:

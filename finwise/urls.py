@@ -8,6 +8,7 @@ from django.urls import include, path
 from finwise import finwise04, health
 from finwise.webapp import views as webapp
 from syncapp.admin.site import enter
+from tenants.finwise04 import urlpatterns as finwise04_api
 
 # The admin's own way in would know neither second factors nor limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -29,5 +30,6 @@ urlpatterns = [
     path("", include("tenants.finwise04")),  # unknown addresses unless FINWISE04_ENABLED
 ]
 if settings.FINWISE04_ENABLED and settings.FINWISE04_APP_DIR:
-    first, rest = finwise04.App(Path(settings.FINWISE04_APP_DIR)).urlpatterns()
+    app = finwise04.App(Path(settings.FINWISE04_APP_DIR))
+    first, rest = app.urlpatterns(finwise04_api)
     urlpatterns = [*first, *urlpatterns, *rest]

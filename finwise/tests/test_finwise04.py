@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory, override_settings
 
+import tenants.finwise04
 from finwise import finwise04, urls
 
 PAGE = '<!doctype html><script type="module" src="{base}assets/index-1a2b3c4d.js"></script>'
@@ -32,7 +33,7 @@ def client_of(client):
     """A client of a site with this app in it."""
 
     def make(app):
-        first, rest = app.urlpatterns()
+        first, rest = app.urlpatterns(tenants.finwise04.urlpatterns)
         module = type("Urls", (), {"urlpatterns": [*first, *urls.urlpatterns, *rest]})
         overriding = override_settings(ROOT_URLCONF=module, FINWISE04_ENABLED=True)
         overriding.enable()
@@ -69,6 +70,15 @@ def test_a_build_for_a_folder_leaves_our_own_app_in_its_place(new_app, client_of
     assert client.get("/finwise04/assets/index-1a2b3c4d.js").content == b"1"
     assert client.get("/dashboard").status_code == 404
     assert b"index-1a2b3c4d" not in client.get("/").content
+
+
+@pytest.mark.parametrize("address", ["/login", "/register", "/users", "/tenants", "/tenants/"])
+def test_its_pages_may_be_called_as_what_it_asks_for(new_app, client_of, address):
+    client = client_of(new_app())
+    visit = client.get(address, headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert b"index-1a2b3c4d" in visit.content
+    assert b"index-1a2b3c4d" not in client.get(address, headers={"accept": "*/*"}).content
+    assert client.post(address, headers={"accept": "text/html"}).status_code == 403
 
 
 def test_our_service_worker_is_not_the_apps(new_app, client_of, tmp_path):
