@@ -59,8 +59,11 @@ def test_axe_finds_nothing_in_any_state_of_the_light(
     page.close()
 
 
-@look
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    ("size", "language", "theme"),
+    [(DESK, "de", "light"), (DESK, "en", "dark"), (PHONE, "en", "light"), (PHONE, "de", "dark")],
+    ids=["desk-de-light", "desk-en-dark", "phone-en-light", "phone-de-dark"],
+)
 @pytest.mark.parametrize("scene", ["ledger", "empty", "welcome", "loading"])
 def test_axe_finds_nothing_on_any_screen(
     browser: Browser,
@@ -106,3 +109,36 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, fixture_page: str) -> N
     page = open_page(browser, fixture_page, PHONE, page="app", lang="de", state="signed_out_3")
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     page.close()
+
+
+def test_a_thousand_accounts_scroll_within_the_time_of_a_frame(
+    browser: Browser, fixture_page: str
+) -> None:
+    page = open_page(browser, fixture_page, page="app", lang="de", scene="many")
+    assert page.locator("li[data-account]").count() == 1000
+    session = page.context.new_cdp_session(page)
+    # The processor's time, not the clock's: other programs do not count.
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy_ms() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(each["value"] for each in metrics if each["name"] == "TaskDuration") * 1000
+
+    page.evaluate(COUNT_FRAMES)
+    page.mouse.move(500, 500)
+    before_ms = busy_ms()
+    for _ in range(40):
+        page.mouse.wheel(0, 600)
+        page.evaluate("new Promise(requestAnimationFrame)")
+    spent_ms = busy_ms() - before_ms
+    frames = page.evaluate("window.frames_shown")
+    assert page.evaluate("scrollY") > 10_000
+    assert spent_ms / frames < 1000 / 60
+    page.close()
+
+
+COUNT_FRAMES = """() => {
+    window.frames_shown = 0
+    const count = () => { window.frames_shown++; requestAnimationFrame(count) }
+    requestAnimationFrame(count)
+}"""
