@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 import secrets
 import time
 import uuid
@@ -280,6 +281,7 @@ def test_an_app_that_goes_at_once_leaves_everything_it_has_sent(new_app, second_
     second.await_(lambda: len(names(second)) == 40)
 
 
+@pytest.mark.slow
 def test_more_than_a_hundred_rows_go_up_and_come_down(new_app, second_app):
     first = new_app()
     group = first.new_group("Girokonten")
@@ -345,6 +347,72 @@ def test_two_pages_of_one_browser_are_one_device(new_app):
             f"SELECT name, app, protocol FROM {schema_name(uuid.UUID(page.tenant_id))}.sync_device"
         )
         assert cursor.fetchall() == [("FinWise 0.4 (Firefox)", "FinWise 0.4", "finwise.0.4")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_a_long_day_of_two_apps_and_a_device_ends_with_all_equal(new_app, second_app, device, seed):
+    chance = random.Random(seed)
+    first = new_app()
+    first.begin()
+    first.come_online()
+    first.sync()
+    apps = [first, second_app(first)]
+    phone = device(first)
+    for n in range(50):
+        app = chance.choice(apps)
+        groups = list(app.kept["AccountGroup"])
+        accounts = list(app.kept["Account"])
+        what = chance.random()
+        if what < 0.1:
+            app.new_group(f"g{n}")
+        elif what < 0.2 and groups:
+            app.new_account(f"a{n}", chance.choice(groups), balance=n + 0.25)
+        elif what < 0.4 and accounts:
+            app.edit(chance.choice(accounts), note=f"n{n}")
+        elif what < 0.45 and accounts:
+            app.delete(chance.choice(accounts))
+        elif what < 0.55:
+            if rows := list(phone.rows("account")):
+                phone.client.edit("account", chance.choice(rows), {"description": f"d{n}"})
+        elif what < 0.65:
+            app.hang_up()
+        elif what < 0.7:
+            app.hang_up()
+            app.reload()
+        elif app.socket is None:
+            app.retry_processing()
+            app.come_online()
+        elif what < 0.85:
+            app.send_pending()
+        else:
+            app.mark()
+    for app in apps * 2:
+        app.hang_up()
+        app.reload()
+        app.retry_processing()
+        phone.sync()
+        app.come_online()
+        app.sync()
+        app.mark()
+    phone.sync()
+    for app in apps:
+        assert (app.queue, app.nacks) == ([], [])
+        app.hang_up()
+        app.reload()
+        app.come_online()
+        app.hear_until("initial_data_load")
+        app.mark()
+    assert without_times(apps[0].seen) == without_times(apps[1].seen)
+    assert without_times(apps[0].kept) == without_times(apps[0].seen)
+    here = phone.rows("account")
+    assert here.keys() == apps[0].seen["Account"].keys()
+    for row_id, row in here.items():
+        record = apps[0].seen["Account"][row_id]
+        assert (row["name"], row["note"], row["description"]) == (
+            record["name"], record["note"], record["description"]
+        )  # fmt: skip
+        assert float(row["balance"]) == record["balance"]
 
 
 # --- every message --------------------------------------------------------------------------
@@ -687,6 +755,7 @@ ODD = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_hostile_frames_get_an_answer_and_disturb_nobody(new_app, second_app, caplog):
     good = new_app()
     good.come_online()
