@@ -21,6 +21,8 @@ class Action(StrEnum):
     NEW_EPOCH = "new_epoch"
     COMPACT = "compact"
     EXPORT = "export"
+    IMPORT = "import"
+    REPAIR = "repair"
     PROVISION = "provision"
     SET_ROLE = "set_role"
     END_MEMBERSHIP = "end_membership"
@@ -39,6 +41,8 @@ WORDS = {
     Action.NEW_EPOCH: _("began a new epoch"),
     Action.COMPACT: _("removed old tombstones"),
     Action.EXPORT: _("exported everything"),
+    Action.IMPORT: _("imported a file"),
+    Action.REPAIR: _("mended what was unsound"),
     Action.PROVISION: _("made the household"),
     Action.SET_ROLE: _("said what a person may do"),
     Action.END_MEMBERSHIP: _("ended a membership"),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from syncapp import repository
@@ -23,7 +23,7 @@ from syncapp.core.errors import (
     NotYours,
     SyncError,
 )
-from tenants import migrating, template
+from tenants import migrating, provisioning, template
 from tenants.context import in_tenant, run_in_public
 from tenants.models import Membership, TemplateDdl, Tenant, User
 from tenants.names import schema_name
@@ -275,3 +275,26 @@ def test_the_text_is_taken_anew_when_a_migration_changes(
     assert template.current_text() is not None
     monkeypatch.setattr(migrating, "template_version", lambda: "of tomorrow")
     assert template.current_text() is None
+
+
+def test_a_household_is_deleted_although_somebody_reads_in_the_other_order(
+    home: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL undoes one of the two; the deletion is the one that is repeated."""
+    delete, tries = provisioning._delete, []
+
+    def deadlocked(*arguments: object) -> None:
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise OperationalError() from psycopg.errors.DeadlockDetected()
+        delete(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(provisioning, "_delete", deadlocked)
+    provisioning.delete_household(home)
+    assert len(tries) == 3
+    assert Tenant.objects.get(pk=home).status == Tenant.Status.DELETED
+    tries.clear()
+    monkeypatch.setattr(provisioning, "DELETE_ATTEMPTS", 2)
+    with pytest.raises(Busy):
+        provisioning.delete_household(home)
+    assert len(tries) == 2

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from syncapp.portable import export_household
+from tenants import audit
 from tenants.management.asking import bad_input, household_of
 from tenants.management.operating import Answer, OperatorCommand
 from tenants.models import Tenant
@@ -39,11 +40,13 @@ class Command(OperatorCommand):
                 raise bad_input("--json tells about the file: say --output FILE, too.")
             for line in _shown(export_household(household.id)):
                 self.stdout.write(line, ending="")
+            audit.note(audit.Action.EXPORT, household)
             return Answer(None)
         path = Path(output)
         if path.exists() and not force:
             raise bad_input(f"{path} exists. Say --force to write over it.")
         counts = _write(path, _shown(export_household(household.id)))
+        audit.note(audit.Action.EXPORT, household)
         told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
         return Answer(
             {"tenant": str(household.id), "file": str(path), "counts": counts},

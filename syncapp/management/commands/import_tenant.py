@@ -19,6 +19,7 @@ from syncapp.core.errors import NotYours
 from syncapp.portable import BadLines, NotEmpty, Portable, import_household, read_lines
 from syncapp.portable.format import LINE_MAX_BYTES
 from syncapp.registry import entities
+from tenants import audit
 from tenants.management.asking import bad_input, household_of, person_of
 from tenants.management.operating import BAD_INPUT, Answer, OperatorCommand
 from tenants.memberships import set_role
@@ -62,6 +63,7 @@ class Command(OperatorCommand):
                     f"{tenant.name!r} ({tenant.id}) is not empty. Say --replace to put the file "
                     "in the place of what it holds, or --new for a household beside it."
                 ) from None
+            audit.note(audit.Action.IMPORT, tenant, detail=portable.head.id)
             if options["dry_run"]:
                 transaction.set_rollback(True)
         would = "would be" if options["dry_run"] else "is"

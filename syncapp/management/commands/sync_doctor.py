@@ -11,6 +11,7 @@ from syncapp.core.errors import SyncError
 from syncapp.doctor import Finding, look, mend
 from syncapp.doctor.findings import found
 from syncapp.registry import tables
+from tenants import audit
 from tenants.context import call_in_tenant
 from tenants.faults import without_values
 from tenants.management.operating import (
@@ -91,6 +92,8 @@ def _visit(tenant: Tenant, wanted: set[str], wants_repair: bool) -> Case:
             case.findings = _examine(tenant, wanted)
             left = {(each.code, each.place) for each in case.findings}
             case.mended = [each for each in before if (each.code, each.place) not in left]
+            codes = sorted({each.code for each in case.mended})
+            audit.note(audit.Action.REPAIR, tenant, detail=", ".join(codes))
     except (SyncError, CannotComplete) as error:
         case.failed = str(error)
     except Exception as error:  # a household that cannot be looked at must not hide the others

@@ -24,7 +24,7 @@ from syncapp.registry import entities
 from syncapp.tests.household import Household, now_ms
 from syncapp.tests.operator.commands import run
 from tenants.memberships import set_role
-from tenants.models import Membership, Tenant, User
+from tenants.models import AuditEntry, Membership, Tenant, User
 from tenants.provisioning import delete_household
 
 Line = dict[str, Any]
@@ -375,11 +375,15 @@ def test_a_dry_run_says_it_all_and_changes_nothing(
     exported: Path, full: Household, made: None
 ) -> None:
     head, count = full.head(), Tenant.objects.count()
+    entries = AuditEntry.objects.count()
     for arguments in (["--replace"], ["--new"]):
         said = run("import_tenant", str(exported), "--dry-run", "--json", *arguments)
         assert said.code == 0 and said.facts["rows"] == 2 and said.facts["dry_run"], said
     assert "would be" in run("import_tenant", str(exported), "--new", "--dry-run").out
     assert (full.head(), Tenant.objects.count()) == (head, count)
+    assert AuditEntry.objects.count() == entries
+    assert run("import_tenant", str(exported), "--replace").code == 0
+    assert [each.action for each in AuditEntry.objects.order_by("-at")[:2]] == ["import", "export"]
 
 
 def test_what_is_wrong_is_said_with_exit_code_two(
