@@ -10,10 +10,9 @@ import { TenantService } from "./services/TenantService"
 import { Trouble, trouble } from "./services/errors"
 import type { OpenHousehold, Painted } from "./services/OpenHousehold"
 import { useHouseholdStore } from "./stores/householdStore"
-import { accountOf, groupOf } from "./stores/ledgerRows"
 import { useLedgerStore } from "./stores/ledgerStore"
-import { byOrder, sortedRows } from "./stores/rows"
 import { useSessionStore } from "./stores/sessionStore"
+import { followTables } from "./stores/tables"
 import { useWebSocketStore } from "./stores/webSocketStore"
 import type { StorageTrouble } from "./types"
 
@@ -169,18 +168,12 @@ function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
 
 /** Let the ledger follow a household. */
 async function watch(ledger: LedgerStore, open: OpenHousehold | null): Promise<void> {
-  ledger.groups = []
-  ledger.accounts = []
   ledger.isLoaded = false
-  if (open === null) return
-  const groups = sortedRows(groupOf, byOrder)
-  const accounts = sortedRows(accountOf, byOrder)
+  if (open === null) {
+    await followTables(null)
+    return
+  }
   ledger.entities = await open.data.entities()
-  await open.data.view.watch("account_group", (change) => {
-    ledger.groups = groups(change)
-  })
-  await open.data.view.watch("account", (change) => {
-    ledger.accounts = accounts(change)
-  })
+  await followTables((entity, listener) => open.data.view.watch(entity, listener))
   open.repaint()
 }

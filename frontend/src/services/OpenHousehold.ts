@@ -382,7 +382,7 @@ export class OpenHousehold implements SyncPort, EditPort {
       isOnline: navigator.onLine,
       isFailing: picture.attempt >= 2,
       phase: picture.phase,
-      retryAtMs: wallMs + (picture.retryInMs ?? 0),
+      retryAtMs: Math.round(wallMs + (picture.retryInMs ?? 0)),
       isLoaded: isLoaded(this.standing),
       loadedPercent: percentOf(picture),
       isHealing: isHealing && meta.role !== "viewer",

@@ -19,6 +19,9 @@ import type {
   Totals,
 } from "../types"
 import { problemsOf } from "../sync/problems"
+import { accountOf, groupOf } from "./ledgerRows"
+import { byOrder } from "./rows"
+import { rowsOf } from "./tables"
 
 type Values = Readonly<Record<string, Json>>
 
@@ -26,9 +29,9 @@ export const useLedgerStore = defineStore("ledger", () => {
   /** False until the first data of this household is on this device. */
   const isLoaded = ref(false)
   /** Sorted by sortOrder, then name. */
-  const groups = shallowRef<readonly AccountGroup[]>([])
+  const groups = rowsOf<AccountGroup>("account_group", groupOf, byOrder)
   /** All of them, sorted by sortOrder, then name. */
-  const accounts = shallowRef<readonly Account[]>([])
+  const accounts = rowsOf<Account>("account", accountOf, byOrder)
   const entities = shallowRef<Readonly<Record<string, EntityDescription>>>({})
 
   const groupsById = computed(() => new Map(groups.value.map((group) => [group.id, group])))

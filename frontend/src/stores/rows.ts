@@ -67,7 +67,15 @@ export function byOrder(
   a: { readonly sortOrder: number; readonly name: string; readonly id: string },
   b: { readonly sortOrder: number; readonly name: string; readonly id: string },
 ): number {
-  return a.sortOrder - b.sortOrder || collator.compare(a.name, b.name) || (a.id < b.id ? -1 : 1)
+  return a.sortOrder - b.sortOrder || byName(a, b)
+}
+
+/** By name, then id. */
+export function byName(
+  a: { readonly name: string; readonly id: string },
+  b: { readonly name: string; readonly id: string },
+): number {
+  return collator.compare(a.name, b.name) || (a.id < b.id ? -1 : 1)
 }
 
 // --- values of rows that a newer server may have written --------------------------------------------
