@@ -256,8 +256,11 @@ def sync_ack(entry: Entry) -> Told:
     return {"type": "sync_ack", "id": entry.id, "status": "processed", **_about(entry)}
 
 
-def sync_nack(entry: Entry | BadEntry, reason: str, detail: str) -> Told:
-    """Final: the app never sends this entry again."""
+def sync_nack(entry: Entry | BadEntry, detail: str, reason: str = "validation_error") -> Told:
+    """Final: the app never sends this entry again.
+
+    reason: the app's own word; by this one it knows that trying again is of no use.
+    """
     answer = {"type": "sync_nack", "id": entry.id, "status": "failed", **_about(entry)}
     return {**answer, "reason": reason, "detail": detail}
 

@@ -143,7 +143,7 @@ class AppConversation(Conversation):
             case dialect.Entry():
                 await self._take(said)
             case dialect.BadEntry():
-                await self.socket.tell(dialect.sync_nack(said, "validation_error", said.detail))
+                await self.socket.tell(dialect.sync_nack(said, said.detail))
             case dialect.InitialDataRequest():
                 if said.tenant_id.lower() == str(self.tenant_id):
                     await self._load()
@@ -172,7 +172,7 @@ class AppConversation(Conversation):
 
     async def _refuse(self, entry: dialect.Entry, error: SyncError) -> None:
         """They could write when this was sent, and may not any more."""
-        await self.socket.tell(dialect.sync_nack(entry, error.code, error.message))
+        await self.socket.tell(dialect.sync_nack(entry, error.message, error.code))
         self.spawn(self._only_show())
 
     # --- showing

@@ -100,9 +100,9 @@ def take_entry(desk: Desk, entry: Entry, now_ms: int) -> Answer:
     """
     kind = next((each for each in desk.kinds.values() if each.name == entry.entity_type), None)
     if entry.tenant_id != desk.tenant_id:
-        return Answer([dialect.sync_nack(entry, "validation_error", "Another household's entry.")])
+        return Answer([dialect.sync_nack(entry, "Another household's entry.")])
     if kind is None:
-        return Answer([dialect.sync_nack(entry, "validation_error", "No such entityType.")])
+        return Answer([dialect.sync_nack(entry, "No such entityType.")])
     head, device = _enter(desk)
     key = (kind.entity, entry.entity_id)
     shown = _shown_of(desk, [key])[key]
@@ -117,7 +117,7 @@ def take_entry(desk: Desk, entry: Entry, now_ms: int) -> Answer:
     if not frames and (entry.kind == "delete" or result.fate != "refused"):
         frames = [_delete(desk, kind, entry.entity_id)]  # forgotten, or never here
     if result.code:
-        frames.append(dialect.sync_nack(entry, result.code, result.message))
+        frames.append(dialect.sync_nack(entry, result.message))
     else:
         frames.append(dialect.sync_ack(entry))
     return Answer(frames, shared.states, outcome.seq if outcome is not None else None)

@@ -129,7 +129,7 @@ def test_what_the_app_is_told(case):
             tenant_id, kind, "delete", {"id": group["row"]["id"]}
         ),
         "sync_ack": lambda: dialect.sync_ack(entry),
-        "sync_nack": lambda: dialect.sync_nack(entry, "too_long", "name: At most 120 characters."),
+        "sync_nack": lambda: dialect.sync_nack(entry, "name: At most 120 characters."),
         "pong": lambda: dialect.pong(dialect.Ping(1749830250123)),
         "connection_status_response": lambda: dialect.connection_status_response(tenant_id),
         "data_status_response": lambda: dialect.data_status_response(tenant_id, 1749830250000),

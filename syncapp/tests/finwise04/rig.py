@@ -158,7 +158,7 @@ class AppLink:
             case dialect.InitialDataRequest():
                 self.load()
             case dialect.BadEntry() as entry:
-                self.say(dialect.sync_nack(entry, "validation_error", entry.detail))
+                self.say(dialect.sync_nack(entry, entry.detail))
 
     def load(self) -> None:
         cursor, more, seen = None, True, set()

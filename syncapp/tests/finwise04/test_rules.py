@@ -337,7 +337,7 @@ def test_rule_5_a_refusal_is_told_with_reason_and_detail_and_the_record_as_it_st
     settle(link)
     [nack] = link.app.nacks
     assert nack["status"] == "failed"
-    assert nack["reason"] == "too_long"
+    assert nack["reason"] == "validation_error"
     assert nack["detail"] == "description: At most 500 characters."
     assert nack["entityId"] == account
     # What could be accepted is there, what could not is as it was, here and there.
@@ -368,7 +368,7 @@ def test_rule_5_a_new_row_that_cannot_be_stays_with_its_person_who_can_mend_it(
     group = link.app.new_group("x" * 121)
     settle(link)
     [nack] = link.app.nacks
-    assert nack["reason"] == "too_long"
+    assert nack["reason"] == "validation_error"
     assert group in link.app.kept["AccountGroup"]
     link.app.edit(group, name="kürzer")
     settle(link)

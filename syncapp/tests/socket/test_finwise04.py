@@ -446,7 +446,7 @@ def test_an_image_that_is_too_large_is_refused_alone(own_server, new_app):
     app.new_account("Giro", None, image="data:image/png;base64," + "A" * 3_000_000)
     app.sync()
     [nack] = app.nacks
-    assert nack["reason"] == "too_long"
+    assert nack["reason"] == "validation_error"
     assert "image" in nack["detail"]
     app.mark()
     [account] = app.kept["Account"].values()
