@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 from syncapp import engine
 from syncapp.core.messages import Ping
 from syncapp.management.commands import sync_now as sync_now_command
+from syncapp.management.commands import sync_status as sync_status_command
 from syncapp.tests.household import Household, now_ms
 from syncapp.tests.socket.phone import Phone
 from syncapp.tests.socket.server import ServerThread
@@ -116,3 +117,26 @@ def test_sync_now_gives_up_on_a_device_that_does_not_answer(
     text, code = run("sync_now", household.id, "--wait", "--patience", "0.5")
     assert code == 3
     assert "0 of 1 done, 1 not answered yet" in text
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_sync_status_looks_again_until_it_is_stopped(
+    options: list[str], household: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def wait(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+        household.device(f"phone {len(looks)}")
+
+    monkeypatch.setattr(sync_status_command.time, "sleep", wait)
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("sync_status", str(household.id), "--watch", *options, stdout=out)
+    assert ended.value.code == 0
+    assert "phone 2" in out.getvalue()
+    if options:
+        seen = [json.loads(line) for line in out.getvalue().splitlines() if line]
+        assert [len(each["devices"]) for each in seen] == [0, 1, 2]
