@@ -303,7 +303,9 @@ class Hub:
             return
         else:
             room.learn(head, before)
-        _end_all((each for each in room.sockets if each.user_id not in members), NotYours())
+        # Whoever came meanwhile was not asked about, and read his right when he came.
+        gone = users - members.keys()
+        _end_all((each for each in room.sockets if each.user_id in gone), NotYours())
         _end_all((each for each in room.sockets if each.device_id in revoked), Restarting())
         # A device that was told that it may not write asks no more, until the next welcome.
         may_write = {user for user, role in members.items() if role != VIEWER}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,7 +13,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from syncapp import listening
+from syncapp import fanout, listening
 from syncapp.core import messages
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone, dial
@@ -307,4 +309,36 @@ def test_whoever_could_edit_all_the_time_stays_connected(
     wait_until_listening(server)
     set_role(tenant, bert, "owner")
     server.run(server.hub().refresh())
+    phone.ping()
+
+
+def test_who_comes_while_the_members_are_being_read_may_stay(
+    phone: Phone,
+    editor: User,
+    new_phone: Callable[..., Phone],
+    server: ServerThread,
+    household: Household,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reading asked about those who were there when it began, and says nothing of others."""
+    phone.online()
+    wait_until_listening(server)
+    is_reading, may_end = threading.Event(), threading.Event()
+    real = fanout.run_in_tenant
+
+    async def held(tenant_id: Any, function: Any, *args: Any, **options: Any) -> Any:
+        result = await real(tenant_id, function, *args, **options)
+        if function is fanout.head_and_readers:
+            is_reading.set()
+            await asyncio.to_thread(may_end.wait, 20)
+        return result
+
+    monkeypatch.setattr(fanout, "run_in_tenant", held)
+    room = server.hub().rooms[household.id]
+    reading = asyncio.run_coroutine_threadsafe(server.hub()._refresh(room), server.loop)
+    assert is_reading.wait(20)
+    late = new_phone(editor).online()
+    may_end.set()
+    reading.result(20)
+    late.ping()
     phone.ping()
