@@ -211,3 +211,15 @@ LARGE_PHOTO = """() => {
     context.putImageData(pixels, 0, 0)
     return canvas.toDataURL("image/png").split(",")[1]
 }"""
+
+
+def test_a_page_that_answers_for_the_server_is_told_and_nothing_is_lost(laptop: Page) -> None:
+    context = laptop.context
+    wifi = {"status": 200, "content_type": "text/html", "body": "<h1>Welcome to our Wi-Fi</h1>"}
+    context.route("**/health/live", lambda route: route.fulfill(**wifi))
+    context.route("**/api/**", lambda route: route.fulfill(**wifi))
+    context.route_web_socket("**/ws/**", lambda socket: socket.close())
+    laptop.reload()
+    expect(laptop.get_by_text("Statt des Servers antwortet eine andere Seite")).to_be_visible()
+    add_account(laptop, "Im Hotel", "3")
+    expect(laptop.locator(".sync-button")).not_to_contain_text("Aktuell")

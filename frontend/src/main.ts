@@ -19,10 +19,18 @@ import { watchUpdates } from "./updates"
 applyTheme()
 followAddress()
 
-await speak(preferredLanguage())
+await speak(preferredLanguage()).catch(couldNotOpen)
 const pinia = createPinia()
 const app = createApp(App)
 app.use(pinia)
+
+/** Without its words the app cannot say anything; so these stand here, in both languages. */
+function couldNotOpen(error: unknown): never {
+  document.body.textContent =
+    "FinWise konnte nicht öffnen. Auf diesem Gerät wurde nichts gelöscht. Bitte lade die Seite neu." +
+    " – FinWise could not open. Nothing was deleted on this device. Please reload the page."
+  throw error
+}
 
 /** What nobody has caught: say it, lose nothing. */
 function tell(error: unknown): void {
