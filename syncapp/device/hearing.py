@@ -133,18 +133,24 @@ class Hearing(Settling):
             return "stored"
 
     def _take_into_base(self, rows: Sequence[WireRow], head: int) -> None:
-        """What the server tells of a row is whole, and replaces what was known of it.
+        """Merge rows of the server into the base. head: when the page was read.
 
-        Also what had newer stamps: the row may have been deleted, compacted, and made anew with
-        older values. But not what an ack has told later than `head`, when the page was read:
-        with that the row comes again.
+        By stamp: until a restore is noticed, this device may be the only one that still has the
+        newer value. But see `_decided`; what an ack has brought back from a tombstone counts as
+        one, as soon as a page has been read later than that.
         """
-        newer = self.store.base_acked_after(head)
-        told = [each for each in rows if (each.entity, each.id) not in newer]
-        for wire in rows if newer else ():
-            if (wire.entity, wire.id) in newer:
-                base, acked_at = newer[wire.entity, wire.id]
-                self.store.put_base([_decided(base, wire_to_row(wire))], acked_at)
+        revived = self.store.revived()
+        told: list[Row | WireRow] = []
+        for wire in rows:
+            key = (wire.entity, wire.id)
+            revived_at = revived.get(key, 0)
+            base = self.store.base_row(key) if revived_at == 0 or revived_at > head else None
+            if base is None:
+                told.append(wire)
+            elif revived_at:
+                self.store.put_base([_decided(base, wire_to_row(wire))], revived_at)
+            else:
+                told.append(_decided(base, wire_to_row(wire)))
         self.store.put_base(told)
 
     def _finish_walk(self, meta: Meta, head: int) -> None:
@@ -185,7 +191,15 @@ class Hearing(Settling):
 
 
 def _decided(base: Row, told: Row) -> Row:
-    """The base after a page that is older than an ack: by stamp, at equal ones as it is told."""
+    """The base after the server has told a row: newer stamps win, and at equal ones its word.
+
+    (A value that this device had queued in another form than the server stored it would
+    otherwise stay different here for ever.) A told row is whole: where this device knows a
+    tombstone and the server a newer existence, the row may have been compacted and made anew
+    with less in it, or with older values; then nothing of the tombstone remains.
+    """
+    if not base.is_here and told.stamps.get(EXISTS, NO_STAMP) > base.stamps.get(EXISTS, NO_STAMP):
+        return told
     for name, stamp in told.stamps.items():
         if stamp >= base.stamps.get(name, NO_STAMP):
             base.fields[name] = told.fields.get(name)

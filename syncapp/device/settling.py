@@ -66,13 +66,15 @@ class Settling(Identity):
         At once, not with the next page: until that comes, this device is the only one that
         could give it back to a server that is restored to a moment before.
         """
-        base = self.store.base_row(entry.key)
+        base, revived_at = self.store.base_row(entry.key), self.store.revived().get(entry.key, 0)
         gone_at = NO_STAMP if base is None or base.is_here else base.stamps.get(EXISTS, NO_STAMP)
-        if gone_at != NO_STAMP and entry.kind != "edit" and won.stamps.get(EXISTS, "") > gone_at:
+        is_revived = gone_at != NO_STAMP and won.stamps.get(EXISTS, NO_STAMP) > gone_at
+        if is_revived and entry.kind != "edit":
             # The tombstone may have been compacted, and the server's row be made anew by this
             # very entry. If it was not, the page tells what else is in it.
             base = None
-        self.store.put_base([_accepted(base, won)], head)
+        is_unsure = is_revived or revived_at > 0  # of what else is in it
+        self.store.put_base([_accepted(base, won)], head if is_unsure else 0)
 
     def _restamp_followers(self, meta: Meta, effective: dict[Key, str], used: set[int]) -> None:
         """What was typed after a change that the server re-stamped stays after it.

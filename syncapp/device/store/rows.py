@@ -46,22 +46,18 @@ class BaseRows(Database):
         )
         return [row(*each) for each in found]
 
-    def put_base(self, rows: Iterable[Row | WireRow], acked_at: int = 0) -> None:
-        """acked_at: the head named by the newest ack that went into these rows; 0: a page."""
+    def put_base(self, rows: Iterable[Row | WireRow], revived_at: int = 0) -> None:
+        """revived_at: an ack that named this head has brought them back from a tombstone."""
         self.run_many(
-            "REPLACE INTO base (entity, id, fields, stamp, stamps, acked_at)"
+            "REPLACE INTO base (entity, id, fields, stamp, stamps, revived_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            ((*packed(each), acked_at) for each in rows),
+            ((*packed(each), revived_at) for each in rows),
         )
 
-    def base_acked_after(self, head: int) -> dict[Key, tuple[Row, int]]:
-        """The rows that an ack has changed later than `head`, and when."""
-        found = self.run(
-            "SELECT entity, id, fields, stamp, stamps, acked_at FROM base"
-            " WHERE acked_at > ? AND NOT is_kept",
-            max(head, 0),
-        )
-        return {(each[0], each[1]): (row(*each[:5]), each[5]) for each in found}
+    def revived(self) -> dict[Key, int]:
+        """The rows that an ack has brought back and no page has told since, and its head."""
+        found = self.run("SELECT entity, id, revived_at FROM base WHERE revived_at > 0")
+        return {(entity, row_id): revived_at for entity, row_id, revived_at in found}
 
     def delete_base(self, keys: Iterable[Key]) -> None:
         self.run_many("DELETE FROM base WHERE entity = ? AND id = ?", keys)
@@ -132,7 +128,7 @@ class BaseRows(Database):
             "DELETE FROM base WHERE NOT EXISTS"
             " (SELECT 1 FROM outbox o WHERE o.entity = base.entity AND o.id = base.id)"
         )
-        self.run("UPDATE base SET is_kept = 1, acked_at = 0")
+        self.run("UPDATE base SET is_kept = 1, revived_at = 0")
         self.run(
             "REPLACE INTO base (entity, id, fields, stamp, stamps)"
             " SELECT entity, id, fields, stamp, stamps FROM staging"

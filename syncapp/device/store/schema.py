@@ -61,9 +61,10 @@ MIGRATIONS: tuple[str, ...] = (
     """
     -- The head at which the server has taken a row of the heal list; null: it is to be sent.
     ALTER TABLE heal ADD COLUMN healed_at INTEGER;
-    -- The head named by the newest ack that went into this row; 0: a page has told it since.
-    ALTER TABLE base ADD COLUMN acked_at INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX base_acked ON base (acked_at) WHERE acked_at > 0;
+    -- An ack has brought this row back from its tombstone: the newest head that such an ack
+    -- named; 0: a page has told the row since.
+    ALTER TABLE base ADD COLUMN revived_at INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX base_revived ON base (revived_at) WHERE revived_at > 0;
     """,
 )
 VERSION = len(MIGRATIONS)

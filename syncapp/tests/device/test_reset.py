@@ -366,6 +366,29 @@ def test_a_page_that_was_read_before_an_ack_does_not_take_back_what_it_told(serv
     assert a.replica.row("account_group", group).fields["sortOrder"] == 7
 
 
+def test_what_a_server_tells_after_an_unnoticed_restore_does_not_take_newer_values_away(
+    server, pair
+):
+    """As when a standby that lags behind takes over under open conversations."""
+    a, b = pair
+    (group,) = fill(a, 1)
+    sync(server, a, b)
+    backup = server.home.dump()
+    server.deliver = lambda: False  # no page comes to A before the restore
+    a.replica.edit("account_group", group, {"name": "neuer"})
+    push_and_hear(server, a)
+    del server.deliver
+    server.home.restore(backup)
+    b.replica.edit("account_group", group, {"sortOrder": 7})
+    sync(server, a, b)
+    assert a.replica.row("account_group", group).fields["sortOrder"] == 7
+    assert a.replica.row("account_group", group).fields["name"] == "neuer"
+    a.cut()
+    sync(server, a, b)
+    assert rows_of(server.home)["account_group", group][0]["name"] == "neuer"
+    assert a.look() == b.look() == rows_of(server.home)
+
+
 def test_a_late_edit_newer_than_the_horizon_brings_its_row_back_whole(server, absent):
     """E05: pending rows survive."""
     a, b, group, _ = absent

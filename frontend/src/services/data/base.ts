@@ -1,7 +1,7 @@
 // The base (rows as the server last decided them) and the pages of an unfinished walk. All of
 // these run inside a transaction.
 
-import { EXISTS, type Row, newestStamp, stampAt, valueAt } from "../../sync/core/change"
+import { EXISTS, type Row, isHere, newestStamp, stampAt, valueAt } from "../../sync/core/change"
 import { isSame, merge } from "../../sync/core/merge"
 import type { WireRow } from "../../sync/core/messages"
 import { compareText } from "../../sync/core/text"
@@ -21,11 +21,11 @@ type Id = [string, string]
 const idOf = ({ entity, id }: StoredRow): Id => [entity, id]
 
 /**
- * Take rows of the server into the base. Returns those that are new here.
+ * Merge rows of the server into the base. Returns how many of them are new here.
  *
- * What the server tells of a row is whole, and replaces what was known of it, also what had newer
- * stamps: the row may have been deleted, compacted, and made anew with older values. But not what
- * an ack has told later than `head`, when the page was read: with that the row comes again.
+ * By stamp: until a restore is noticed, this device may be the only one that still has the newer
+ * value. But see `decided`; what an ack has brought back from a tombstone counts as one, as soon
+ * as a page has been read (head) later than that.
  */
 export async function takeIntoBase(
   db: Tables,
@@ -47,13 +47,23 @@ export async function takeIntoBase(
 function afterPage(base: StoredRow | undefined, told: StoredRow, head: number): StoredRow | null {
   // A row that was only kept is in the household again, just as it is told.
   if (base === undefined || base.kept === 1) return told
-  const { ackedAt = 0 } = base
-  if (ackedAt <= head) return isSame(rowOf(base), rowOf(told)) ? null : told
-  return { ...stored(decided(rowOf(base), rowOf(told))), ackedAt }
+  const { revivedAt = 0 } = base
+  if (revivedAt > 0 && revivedAt <= head) return told
+  const row = decided(rowOf(base), rowOf(told))
+  if (isSame(rowOf(base), row)) return null
+  return revivedAt > 0 ? { ...stored(row), revivedAt } : stored(row)
 }
 
-/** The base after a page that is older than an ack: by stamp, at equal ones as it is told. */
+/**
+ * The base after the server has told a row: newer stamps win, and at equal ones its word.
+ *
+ * (A value that this device had queued in another form than the server stored it would otherwise
+ * stay different here for ever.) A told row is whole: where this device knows a tombstone and the
+ * server a newer existence, the row may have been compacted and made anew with less in it, or
+ * with older values; then nothing of the tombstone remains.
+ */
 export function decided(base: Row, told: Row): Row {
+  if (!isHere(base) && stampAt(told.stamps, EXISTS) > stampAt(base.stamps, EXISTS)) return told
   let row = base
   for (const [name, stamp] of Object.entries(told.stamps)) {
     if (stamp >= stampAt(row.stamps, name)) {
@@ -108,7 +118,7 @@ export async function replaceBaseByStaging(db: Tables): Promise<void> {
   await db.base.bulkPut(
     kept
       .filter((row) => row !== undefined)
-      .map((row): StoredRow => ({ ...row, kept: 1, ackedAt: 0 })),
+      .map((row): StoredRow => ({ ...row, kept: 1, revivedAt: 0 })),
   )
   for await (const rows of inChunks(db.staging, idOf)) await db.base.bulkPut(rows)
 }

@@ -1,8 +1,8 @@
 // One IndexedDB database for each (person, household): its tables, and its errors in words.
 //
 // base      each row as the server last decided it. kept: the server has it no more, but an edit
-//           of it is undecided. ackedAt: the head named by the newest ack that went into it; absent:
-//           a page has told it since
+//           of it is undecided. revivedAt: an ack has brought it back from its tombstone; the newest
+//           head that such an ack named; absent or 0: a page has told it since
 // staging   the pages of a walk that is not complete
 // heal      whole rows that a restored server lacks, to be sent as `rows`; a new version with
 //           every write, so that an ack settles only what it answers. isParked: refused so far.
@@ -30,7 +30,7 @@ export interface StoredRow {
   readonly stamp: string
   readonly stamps?: Stamps
   readonly kept?: 1
-  readonly ackedAt?: number
+  readonly revivedAt?: number
 }
 
 export interface HealRow extends StoredRow {

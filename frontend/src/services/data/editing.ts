@@ -171,7 +171,7 @@ async function addEntry(db: Tables, entry: Entry): Promise<Entry> {
 }
 
 function newState(key: Key): RowState {
-  return { key, base: null, isKept: false, heal: null, entries: [], hasRefused: false }
+  return { key, base: null, isKept: false, isRevived: false, heal: null, entries: [], hasRefused: false }
 }
 
 function has(row: Row, name: string, value: Fields[string]): boolean {

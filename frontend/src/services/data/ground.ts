@@ -227,6 +227,8 @@ export interface RowState {
   readonly key: Key
   base: Row | null
   isKept: boolean
+  /** An ack has brought it back from its tombstone, and no page has told it since. */
+  isRevived: boolean
   readonly heal: Row | null
   /** Open, parked or being healed, in queue order. */
   entries: readonly Entry[]
@@ -254,6 +256,7 @@ export async function statesOf(
       key,
       base: base === undefined ? null : rowOf(base),
       isKept: base?.kept === 1,
+      isRevived: (base?.revivedAt ?? 0) > 0,
       heal: heals.get(text) ?? null,
       entries: own.filter((entry) => entry.state !== "refused"),
       hasRefused: own.some((entry) => entry.state === "refused"),

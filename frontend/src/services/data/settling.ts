@@ -77,7 +77,9 @@ async function settlePush(
     ground.sent++
   }
   await db.base.bulkPut(
-    [...settling.bases.values()].map((row) => ({ ...stored(row), ackedAt: head })),
+    [...settling.bases.values()].map(({ base, isUnsure }) =>
+      isUnsure ? { ...stored(base), revivedAt: head } : stored(base),
+    ),
   )
   await db.outbox.bulkPut(settling.puts)
   await db.outbox.bulkDelete(settling.gone)
@@ -103,7 +105,8 @@ async function entriesNumbered(
 interface Settling {
   readonly ground: Ground
   readonly db: Tables
-  readonly bases: Map<string, Row>
+  /** isUnsure: it was brought back from a tombstone, which may have been compacted. */
+  readonly bases: Map<string, { readonly base: Row; readonly isUnsure: boolean }>
   readonly puts: Entry[]
   readonly gone: number[]
 }
@@ -118,10 +121,12 @@ async function settleOne(
   const settled = settle(entry, result, groundRow(state))
   if (settled.won !== null) {
     // A row that was only kept is in the household again: the server has just said so.
-    const base = accepted(entry, state.isKept ? null : state.base, settled.won)
+    const before = state.isKept ? null : state.base
+    const base = accepted(entry, before, settled.won)
+    if (before !== null && !isHere(before) && isHere(base)) state.isRevived = true
     state.base = base
     state.isKept = false
-    settling.bases.set(keyOf(entry), base)
+    settling.bases.set(keyOf(entry), { base, isUnsure: state.isRevived })
   }
   if (settled.healing !== null) await putHeal(settling.db, settled.healing)
   if (settled.remains !== null) settling.puts.push(reopened(settling.ground, settled.remains))

@@ -131,7 +131,8 @@ export async function shownRows(db: Tables, entity: string): Promise<Map<string,
     const key: Key = [entity, id]
     const own = entries.get(keyText(key)) ?? []
     const heal = heals.get(id) ?? null
-    const state: RowState = { key, base, isKept, heal, entries: own, hasRefused: false }
+    const rest = { isRevived: false, entries: own, hasRefused: false }
+    const state: RowState = { key, base, isKept, heal, ...rest }
     const found = shownOf(state)
     if (found !== null) shown.set(id, found)
     entries.delete(keyText(key))
