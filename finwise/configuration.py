@@ -75,7 +75,7 @@ def refuse_unsafe(
     for origin in origins:
         if not ORIGIN.fullmatch(origin):
             raise Refusal(
-                f"FINWISE_ORIGINS holds {origin!r}. An origin is written like "
+                f"FINWISE_ORIGINS or FINWISE04_ORIGINS holds {origin!r}. An origin is written like "
                 "https://finwise.example.org, without a path and without a pattern."
             )
 

@@ -41,12 +41,14 @@ SECRET_KEY_FALLBACKS: list[str] = env.list("FINWISE_OLD_SECRET_KEYS", default=[]
 ALLOWED_HOSTS: list[str] = env.list("FINWISE_HOSTS", default=[])
 # Pages of these origins may post forms and open sockets too, besides the site's own.
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("FINWISE_ORIGINS", default=[])
+# Pages of these may be the FinWise 0.4 app (below), such as a development server's.
+FINWISE04_ORIGINS: list[str] = env.list("FINWISE04_ORIGINS", default=[])
 refuse_unsafe(
     FINWISE_ENV,
     debug=DEBUG,
     secret_key=SECRET_KEY,
     hosts=ALLOWED_HOSTS,
-    origins=CSRF_TRUSTED_ORIGINS,
+    origins=[*CSRF_TRUSTED_ORIGINS, *FINWISE04_ORIGINS],
     database_url=env.str("DATABASE_URL", ""),
 )
 if not IS_PRODUCTION:
@@ -215,8 +217,6 @@ if IS_PRODUCTION:
 
 # Whether the FinWise 0.4 app may sign in and sync here; see docs/finwise04.md.
 FINWISE04_ENABLED = env.bool("FINWISE04_ENABLED", False)
-# Pages of these origins may be that app too, such as a development server's.
-FINWISE04_ORIGINS: list[str] = env.list("FINWISE04_ORIGINS", default=[])
 # Tells browsers apart, longer than a session lasts; the app's first request brings it about.
 FINWISE04_BROWSER_COOKIE = ("__Host-" if IS_PRODUCTION else "") + "finwise04_browser"
 # The folder of a built app that is to be served here. Empty: none.
