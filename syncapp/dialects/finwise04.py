@@ -20,7 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..core.change import EXISTS, Row, canonical_text, written_by
-from ..core.clock import MS_MAX, NO_STAMP, SERVER_NODE, next_stamp
+from ..core.clock import NO_STAMP, SERVER_NODE, next_stamp
 from ..core.entity import Entity, Field, canonical
 from ..core.errors import BadFrame, HostileFrame, Refused, TooLarge
 from ..core.messages import NESTING_MAX, Change, Result
@@ -38,6 +38,8 @@ _IDENTITY = uuid.UUID("b0b5b2c6-6f3f-5d0f-9d9e-0f4d1b0a7c04")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.I)
 _ENTRY_ID = re.compile(r"[\x21-\x7e]{1,64}\Z")
+# The year 9892: whatever is told later still has four digits of a year.
+LATEST_MS = 250_000_000_000_000
 # A JavaScript number has so many exact decimal digits; what lies behind them is its artefact.
 _EXACT_DIGITS = 15
 
@@ -215,7 +217,7 @@ def _text(value: Any) -> str:
 def _moment(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
-    return int(value) if 0 <= value <= MS_MAX else None
+    return int(value) if 0 <= value <= LATEST_MS else None
 
 
 # --- what it is told -------------------------------------------------------------------
@@ -318,7 +320,7 @@ def iso_to_ms(text: Any) -> int | None:
         ms = (moment - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         return None
-    return ms if 0 <= ms <= MS_MAX else None
+    return ms if 0 <= ms <= LATEST_MS else None
 
 
 def row_to_record(kind: Kind, entity: Entity, row: Row, updated_ms: int) -> Told:

@@ -171,6 +171,18 @@ def test_rule_2_a_record_made_by_a_clock_that_is_ahead_is_still_replaced(server,
     assert ahead.app.kept["AccountGroup"][group]["name"] == "Ferien"
 
 
+def test_rule_2_a_time_at_the_end_of_all_calendars_stops_nobody(server, new_app, settle):
+    link, other = new_app(), new_app()
+    link.come_online()
+    group = link.app.new_group("Urlaub")
+    link.app.queue[-1]["payload"]["updated_at"] = "9999-12-31T23:59:59.999Z"
+    settle(link, other)
+    entry(server, link, "update", group, {"id": group, "name": "spät"}, timestamp=2**48 - 1)
+    assert heard(link, "sync_nack")
+    settle(link, other)
+    assert other.app.kept["AccountGroup"][group]["name"] == "Urlaub"
+
+
 # --- rule 3: the outcome goes to the sender, too --------------------------------------------
 
 
