@@ -176,6 +176,9 @@ class Conversation:
             )
         except Forbidden:
             self.is_read_only = True
+            if isinstance(frame, messages.Push):  # it holds at least these, whatever it said last
+                self._pending = max(self._pending, len(frame.changes))
+                fanout.hub().stir(self.tenant_id)
             raise
         self._pending = max(0, self._pending - len(outcome.ack.results))
         self._refused += sum(each.fate == "refused" for each in outcome.ack.results)

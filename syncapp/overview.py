@@ -186,7 +186,7 @@ def _device(
     reset, is_healing, is_revoked, role, changes, transactions, since_ms, conflicts = row[14:]
     known = newest.get(device_id)
     if known is not None:
-        pending = min(pending, known.pending)
+        pending = known.pending
         if known.cursor is not None and known.cursor.epoch == epoch:
             read_seq = max(read_seq, min(complete_up_to(known.cursor.position), head))
     is_behind = read_seq < head

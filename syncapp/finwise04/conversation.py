@@ -217,7 +217,9 @@ class AppConversation(Conversation):
         """Send what changes, as long as the socket lives."""
         while True:
             try:
-                await asyncio.wait_for(self._news.wait(), NOTE_EVERY_S)
+                # Not wait_for: in Python 3.11 it swallows a cancellation that comes with the news.
+                async with asyncio.timeout(NOTE_EVERY_S):
+                    await self._news.wait()
             except TimeoutError:
                 await self._quietly(self._note_place)
                 continue

@@ -22,7 +22,7 @@ from syncapp.tests.socket.processes import ServerProcess
 from syncapp.tests.socket.server import ServerThread
 from syncapp.tests.socket.test_live import wait_until_listening
 from syncapp.views import live, status
-from tenants.memberships import end_membership
+from tenants.memberships import end_membership, set_role
 from tenants.models import AuditEntry, Summary, Tenant, User
 
 SECRET = "4711.4711"
@@ -268,6 +268,25 @@ def test_an_open_page_is_told_when_a_device_comes_changes_and_goes(
     assert page.hear_until("All sent and all read.")["said"].startswith("in step")
     phone.hang_up()
     page.hear_until("Silent since")
+
+
+def test_a_push_that_is_refused_as_a_viewers_turns_the_light_amber_at_once(
+    owner: User,
+    household: Household,
+    new_member: Callable[..., User],
+    new_phone: Callable[..., Phone],
+    open_page: Callable[..., Page],
+) -> None:
+    bert = new_member(household, "editor")
+    phone = new_phone(bert).online(name="Berts phone")
+    set_role(Tenant.objects.get(pk=household.id), bert, "viewer")
+    page = open_page(owner, household)
+    page.hear()
+    began_s = time.monotonic()
+    phone.push(phone.new_group("Bank"), phone.new_group("Depot"))
+    phone.expect("error", code="forbidden")
+    page.hear_until("Its person may only look, so what waits on it cannot be sent: 2.")
+    assert time.monotonic() - began_s < live.LOOK_EVERY_S - 1
 
 
 def test_every_answer_to_sync_now_appears_as_it_comes(
