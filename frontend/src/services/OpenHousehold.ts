@@ -281,11 +281,13 @@ export class OpenHousehold implements SyncPort, EditPort {
 
   private async onWelcomed(welcome: Welcome): Promise<boolean> {
     const user = welcome.user ?? ""
-    if (!this.around.isOwn(user)) {
+    const { user: own } = await this.data.meta()
+    // The database says whose it is, whoever is signed in by now.
+    if (!this.around.isOwn(user) || (user !== "" && own !== "" && user !== own)) {
       this.around.signedOut()
       return false
     }
-    if (user !== "" && this.standing.meta.user === "") await this.data.bindUser(user)
+    if (user !== "" && own === "") await this.data.bindUser(user)
     this.around.welcomed(welcome)
     return true
   }

@@ -30,6 +30,7 @@ export interface TenantEvents extends Outside {
 export class TenantService implements HouseholdPort {
   open: OpenHousehold | null = null
   private currentId: string | null = null
+  private openFor = "" // whose households these are
   private replicas: readonly Replica[] = []
   private told: readonly ToldHousehold[] = []
   private pendingHere = 0
@@ -44,6 +45,7 @@ export class TenantService implements HouseholdPort {
   /** What is known of this person's households, without the server. Opens the last one. */
   async recall(wanted: string | null): Promise<void> {
     const user = this.events.userId()
+    this.openFor = user
     this.replicas = await this.registry.replicasOf(user)
     this.told = await this.registry.toldHouseholds(user)
     const last = wanted ?? (await this.registry.lastHousehold(user))
@@ -55,14 +57,19 @@ export class TenantService implements HouseholdPort {
 
   /** The server has told which households there are. */
   async hear(told: readonly ToldHousehold[]): Promise<void> {
-    this.told = told
     const user = this.events.userId()
-    for (const replica of this.replicas) {
+    if (this.openFor !== user && this.openFor !== "") {
+      // Somebody else is here now: what was open belongs to another person, and stays his.
+      await this.close()
+      await this.recall(null)
+    }
+    this.openFor = user
+    this.told = told
+    for (const replica of await this.registry.replicasOf(user)) {
       const name = told.find((each) => each.id === replica.household)?.name ?? replica.name
       // What was made before anybody had signed in belongs to who does so first.
-      if (replica.user !== user || name !== replica.name) {
-        await this.registry.put({ ...replica, user, name })
-      }
+      const isNobodys = replica.user === ""
+      if (isNobodys || name !== replica.name) await this.registry.put({ ...replica, user, name })
     }
     this.replicas = await this.registry.replicasOf(user)
     this.tell()
