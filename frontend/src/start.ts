@@ -54,7 +54,10 @@ export async function start(pinia: Pinia, wanted: string | null = null): Promise
     painted: (painted) => {
       paint(sync, ledger, painted)
     },
-    opened: (open) => watch(ledger, open),
+    opened: (open) => {
+      if (open === null) forget(sync)
+      return watch(ledger, open)
+    },
     evicted: (household) => {
       sync.evicted = { household }
     },
@@ -164,6 +167,18 @@ function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
   sync.overruled = painted.overruled
   sync.parked = painted.parked
   ledger.isLoaded = painted.isLoaded
+}
+
+/** No household is open: nothing of the one before may be seen. */
+function forget(sync: SyncStore): void {
+  sync.pendingCount = 0
+  sync.pending = []
+  sync.refused = []
+  sync.overruled = []
+  sync.parked = []
+  sync.devices = []
+  sync.lastError = ""
+  sync.lastSuccessMs = null
 }
 
 /** Let the ledger follow a household. */
