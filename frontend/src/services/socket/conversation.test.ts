@@ -131,5 +131,6 @@ test("somebody on the way who takes less is sent less, but never nothing", async
   await data.create("account_group", { name: "Bar" })
   expect(await data.push()).toMatchObject({ changes: [{ number: 1 }, { number: 2 }] })
   for (let n = 0; n < 20; n++) await talk.closed(1, 1009)
-  expect(((await data.push()) as { changes: unknown[] }).changes).toHaveLength(1)
+  const push = await data.push()
+  expect(push.type === "push" ? push.changes : []).toHaveLength(1)
 })
