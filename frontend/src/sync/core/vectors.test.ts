@@ -13,14 +13,18 @@ const FOR_SERVERS: Readonly<Record<string, string>> = {
   "cursors.ordered": "positions are read by the server alone; a cursor is opaque to a device",
   "frames.upRefused": "a device sends only what its types allow; types.test.ts bears that",
 }
+/** Formats of older apps: the server translates them, and no device of ours speaks them. */
+const DIALECTS = ["finwise04"]
 /** What other groups of the file refer to. */
 const MATERIAL = ["about", "entities"]
 
-const GROUPS: readonly string[] = [...FILES.keys()].flatMap((name) =>
-  Object.keys(vectors(name))
-    .filter((group) => !MATERIAL.includes(group))
-    .map((group) => `${name}.${group}`),
-)
+const GROUPS: readonly string[] = [...FILES.keys()]
+  .filter((name) => !DIALECTS.includes(name))
+  .flatMap((name) =>
+    Object.keys(vectors(name))
+      .filter((group) => !MATERIAL.includes(group))
+      .map((group) => `${name}.${group}`),
+  )
 
 const READERS: ReadonlyMap<string, string> = new Map(
   readdirSync(CORE)
