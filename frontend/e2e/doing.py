@@ -1,0 +1,101 @@
+"""What people do with the app, in their words, for the stories about it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+from playwright.sync_api import Locator, Page, expect
+
+from finwise.places import ROOT
+from syncapp.tests.faults.real_server import RealServer
+
+from .conftest import PATIENCE_MS, wait_until_up_to_date
+
+COMMAND_S = 60
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def account(page: Page, name: str) -> Locator:
+    return page.get_by_role("link", name=re.compile(f"^{re.escape(name)}"))
+
+
+def light(page: Page) -> Locator:
+    return page.locator(".sync-button")
+
+
+def add_account(page: Page, name: str, balance: str = "1") -> None:
+    page.get_by_role("button", name="Konto anlegen").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill(name)
+    dialog.get_by_label("Kontostand", exact=True).fill(balance)
+    dialog.get_by_role("button", name="Konto anlegen").click()
+    expect(account(page, name)).to_be_visible()
+
+
+def edit_account(page: Page, name: str, **typed: str) -> None:
+    """Give fields, by the label of their input, other values."""
+    account(page, name).click()
+    dialog = page.get_by_role("dialog")
+    for label, value in typed.items():
+        dialog.get_by_label(label, exact=True).fill(value)
+    dialog.get_by_role("button", name="Speichern").click()
+    expect(dialog).to_have_count(0)
+
+
+def delete_account(page: Page, name: str) -> None:
+    account(page, name).click()
+    page.get_by_role("button", name="Konto löschen").click()
+    expect(account(page, name)).to_have_count(0)
+
+
+def add_known_account(maker: Page, other: Page, name: str) -> None:
+    """An account that both devices have, as it stands on the server."""
+    add_account(maker, name)
+    expect(account(other, name)).to_be_visible()
+    wait_until_up_to_date(maker)
+
+
+def lose_network(*pages: Page) -> None:
+    for page in pages:
+        page.context.set_offline(True)
+        page.locator(".sync-button[data-kind^=offline]").wait_for()
+
+
+def find_network(*pages: Page) -> None:
+    for page in pages:
+        page.context.set_offline(False)
+
+
+def open_details(page: Page) -> Locator:
+    page.get_by_role("button", name="Details zum Abgleich").click()
+    return page.get_by_role("dialog")
+
+
+def take_mine(page: Page, *shown: str) -> None:
+    """The one change of this device that was overruled: see both values, and tap once."""
+    expect(light(page)).to_contain_text("1 Änderung braucht dich")
+    details = open_details(page)
+    overruled = details.get_by_role("listitem").filter(has_text="Überschrieben")
+    for text in shown:
+        expect(overruled).to_contain_text(text)
+    overruled.get_by_role("button", name="Meins nehmen").click()
+    expect(overruled).to_have_count(0)
+    details.get_by_role("button", name="Schließen").first.click()
+    expect(details).to_have_count(0)
+
+
+def command(server: RealServer, *arguments: str, **environment: str) -> str:
+    """What an operator's command says, run beside the serving program."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments], cwd=ROOT, capture_output=True, text=True,
+        timeout=COMMAND_S,
+        env={
+            "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment,
+            "FINWISE_STATE_DIR": str(server.state_dir),
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
