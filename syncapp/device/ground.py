@@ -129,6 +129,11 @@ class Ground:
             self._known_version = version
         return self._entities
 
+    def told_fields(self, entity: str) -> frozenset[str] | None:
+        """The fields that the server says it knows; None if it does not know the entity."""
+        told = entities_from(self.store.note("entities") or {}).get(entity)
+        return None if told is None else frozenset(told.fields)
+
     def corrected_ms(self, meta: Meta) -> int:
         """The server's time, as far as this device can tell."""
         return self.wall_ms() + meta.offset_ms

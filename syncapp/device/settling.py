@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from syncapp.core.change import EXISTS, Row
 from syncapp.core.clock import NO_STAMP
 from syncapp.core.messages import Ack, RefusedRow, Result, wire_to_row
@@ -54,11 +56,19 @@ class Settling(Identity):
         if settled.healing is not None:
             self.store.put_heal([settled.healing])
         if settled.remains is not None:
-            self.store.put_entry(settled.remains)
+            self.store.put_entry(self._reopened(settled.remains))
         else:
             self.store.delete_entries([entry.local])
         self.changed.add(entry.key)
         return settled.effective
+
+    def _reopened(self, remains: Entry) -> Entry:
+        """A repeated answer may be older than the server: what that knows by now is not parked,
+        but sent again at once."""
+        told = self.told_fields(remains.entity)
+        if remains.state != "parked" or told is None or not told.issuperset(remains.fields):
+            return remains
+        return replace(remains, state="open", code="", field="", message="")
 
     def _take_won(self, entry: Entry, won: Row, head: int) -> None:
         """Merge what the server took of an entry into the base, so that it goes on showing.

@@ -201,6 +201,25 @@ def test_what_an_older_server_does_not_know_is_parked_and_sent_after_its_update(
     assert a.look("account_group", "budget") == b.look("account_group", "budget")
 
 
+def test_a_repeated_answer_of_an_older_server_parks_nothing_that_is_known_by_now(server, phone):
+    a, b = phone(entities=NEWER), phone()
+    group = a.replica.create("account_group", {"name": "Giro", "colour": "rot"})
+    a.online()
+    while not any(getattr(each, "changes", None) for each in server.heard):
+        if a.link.up:
+            server.take(a.link, a.link.up.popleft())
+        else:
+            assert a.hear_one() or server.deliver()
+    a.cut()  # the answer is lost
+    server.home.entities = server.entities = NEWER
+    server.restart()
+    sync(server, a)
+    sync(server, a, b)
+    assert a.replica.parked() == [] and a.is_green
+    assert server.home.all_rows()["account_group", group].fields["colour"] == "rot"
+    assert a.look() == b.look() == rows_of(server.home)
+
+
 def test_a_newer_value_beats_an_older_parked_one(server, phone):
     a = phone(entities=NEWER)
     group = a.replica.create("account_group", {"name": "Giro", "colour": "rot"})
