@@ -58,3 +58,42 @@ def test_a_viewer_cannot_push_and_is_told(
 def test_who_is_taken_out_is_told_at_once(server: RealServer, colleague: str, editor: Page) -> None:
     command(server, "remove_member", server.demo["tenant_id"], colleague)
     expect(light(editor)).to_contain_text("Kein Zugang mehr zu diesem Haushalt")
+
+
+def test_two_members_who_share_a_browser_share_no_queue(
+    server: RealServer, colleague: str, laptop: Page
+) -> None:
+    """A07"""
+    make_member(server, colleague, "editor")
+    lose_network(laptop)
+    add_account(laptop, "Noch nicht gesendet")
+    find_network_signed_out(laptop)
+
+    sign_in_as(laptop.context, email=colleague, password=PASSWORD)
+    laptop.goto("/")
+    laptop.reload()
+    wait_until_up_to_date(laptop)
+    expect(account(laptop, "Noch nicht gesendet")).to_have_count(0)
+    add_account(laptop, "Von Kim")
+    wait_until_up_to_date(laptop)
+
+    sign_out(laptop)
+    sign_in_as(laptop.context, email=server.demo["email"], password=server.demo["password"])
+    laptop.goto("/")
+    laptop.reload()
+    wait_until_up_to_date(laptop)
+    expect(account(laptop, "Noch nicht gesendet")).to_be_visible()
+    expect(account(laptop, "Von Kim")).to_be_visible()
+
+
+def find_network_signed_out(page: Page) -> None:
+    """The network comes back, and the server knows this browser no more."""
+    page.context.clear_cookies()
+    find_network(page)
+    expect(light(page)).to_contain_text("1 Änderung ist hier gesichert")
+
+
+def sign_out(page: Page) -> None:
+    page.goto("/accounts/logout/")
+    page.get_by_role("button", name="Abmelden").last.click()
+    page.wait_for_url("**/accounts/login/**")

@@ -122,7 +122,7 @@ export class TenantService implements HouseholdPort {
     if (known === undefined) throw trouble("no_household")
     const replica =
       this.replicas.find((each) => each.household === id) ??
-      (await this.begin({ id, user: this.events.userId(), household: id, name: known.name, role: known.role }, null)) // prettier-ignore
+      (await this.begin(replicaOf(this.events.userId(), known), null))
     const opened = await this.openReplica(replica)
     const before = this.open
     this.open = opened
@@ -249,6 +249,14 @@ export class TenantService implements HouseholdPort {
   private tell(): void {
     this.events.listed(this.list(), this.currentId)
   }
+}
+
+/**
+ * A person's own replica of a household that the server has told: two members who share a browser
+ * share no database, and no queue. The id is always the same, so that two tabs begin one.
+ */
+function replicaOf(user: string, { id, name, role }: Household): Replica {
+  return { id: `${id}.${user}`, user, household: id, name, role }
 }
 
 function databaseName(id: string): string {

@@ -286,11 +286,14 @@ class Device:
             made.stamp = result.stamp or stamp
             if result.fate == "refused":
                 made.ends = queue.get(local, "gone")
+                if made.ends == "open" and result.code == "unknown":
+                    made.ends = "parked"  # a repeated answer: known by now, and sent again
                 require(made.ends in ("refused", "parked", "healing"), "it stays", made, result)
                 continue
             made.ends = "parked" if result.unknown and local in queue else result.fate
             if result.unknown and made.kind != "delete":
-                require(queue.get(local) == "parked", "what is unknown is parked", made, result)
+                is_kept = queue.get(local) in ("parked", "open")  # open: known by now
+                require(is_kept, "what is unknown is kept", made, result)
             else:
                 require(local not in queue, "a settled entry goes", made, result)
             self._check_order(local, made)
