@@ -15,8 +15,8 @@ from typing import Any
 from ..core.change import EXISTS, pack_stamps, unpack_stamps
 from ..core.clock import NO_STAMP
 
-# Of one row. The edits of a person who was offline build on few versions; with more than
-# this, the oldest that is kept stands for those before it.
+# Of one row. The oldest is what the edits of a device that has not been answered yet build on:
+# it stays. Of those after it the oldest go first; the one before stands for one that is gone.
 VERSIONS_MAX = 16
 
 
@@ -83,19 +83,19 @@ class Shown:
         What it was told after that version, it may hold instead: that stays.
         """
         before = self.version_at(ms)
-        kept = [each for each in self.versions if each.ms < ms]
         later = [each for each in self.versions if each.ms > ms]
         if before is not None and before.ms <= ms and not (later and later[0].ms == ms + 1):
             # The same row may have been told again since, under a later time.
             later.insert(0, Version(ms + 1, before.held, before.stamps))
-        self.versions = []
-        for each in (*kept, _version(ms, held, stamps), *later):
-            self._put(each)
+        # Entries come in the order in which they were made: none builds on an older one any more.
+        # What comes twice is known by its id.
+        self.versions = [_version(ms, held, stamps), *later[-VERSIONS_MAX + 1 :]]
         self.told_ms = max(self.told_ms, ms)
 
     def _put(self, version: Version) -> None:
         self.versions.append(version)
-        del self.versions[:-VERSIONS_MAX]
+        if len(self.versions) > VERSIONS_MAX:
+            del self.versions[1]
 
     # --- as it is stored
 

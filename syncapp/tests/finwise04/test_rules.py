@@ -10,6 +10,8 @@ import json
 import uuid
 from dataclasses import replace
 
+import pytest
+
 from syncapp import engine
 from syncapp.tests.device.harness import HOME, sync
 from syncapp.tests.finwise04.app import iso, ms_of
@@ -580,6 +582,24 @@ def test_rule_10_an_entry_that_changes_nothing_overrules_no_delete(server, new_a
     assert not row_of(server, group).is_here
     assert link.app.kept["AccountGroup"] == {}
     assert link.app.queue == []
+
+
+@pytest.mark.parametrize("edits", [3, 16, 17, 40, 41])
+def test_of_many_edits_of_one_row_without_an_answer_the_last_stands(
+    server, new_app, phone, settle, edits
+):
+    app = new_app()
+    app.come_online()
+    group = app.app.new_group("Urlaub")
+    settle(app, phone)
+    app.cut()
+    for n in range(edits):  # all on one `updated_at`; the last is a value that it had before
+        server.time.ms += 1000
+        app.app.edit(group, name="Ferien" if n % 2 == 0 else "Urlaub")
+    settle(app, phone)
+    last = "Ferien" if edits % 2 else "Urlaub"
+    assert row_of(server, group).fields["name"] == last
+    assert app.app.kept["AccountGroup"][group]["name"] == last
 
 
 def test_rule_10_the_same_browser_is_the_same_device_and_another_is_another(server, new_app):
