@@ -33,11 +33,20 @@ class Refusal(Problem, ImproperlyConfigured):
     """The environment asks for something unsafe or impossible."""
 
 
+def is_weak(secret_key: str) -> bool:
+    return (
+        len(secret_key) < SECRET_KEY_MIN_CHARACTERS
+        or len(set(secret_key)) < SECRET_KEY_MIN_DIFFERENT
+        or secret_key.startswith("django-insecure-")
+    )
+
+
 def refuse_unsafe(
     way: str,
     *,
     debug: bool,
     secret_key: str,
+    old_secret_keys: list[str],
     hosts: list[str],
     origins: list[str],
     database_url: str,
@@ -51,15 +60,16 @@ def refuse_unsafe(
         raise Refusal(
             "FINWISE_DEBUG shows visitors the inside of the site. Leave it out in production."
         )
-    if (
-        len(secret_key) < SECRET_KEY_MIN_CHARACTERS
-        or len(set(secret_key)) < SECRET_KEY_MIN_DIFFERENT
-        or secret_key.startswith("django-insecure-")
-    ):
+    if is_weak(secret_key):
         raise Refusal(
             "FINWISE_SECRET_KEY is missing or weak. Make one with\n"
             "  python3 -c 'import secrets; print(secrets.token_urlsafe(64))'\n"
             "and keep it: with another one, everybody is signed out."
+        )
+    if any(is_weak(old) for old in old_secret_keys):
+        raise Refusal(
+            "FINWISE_OLD_SECRET_KEYS holds a weak key. What is signed with it is believed, so "
+            "leave it out: whoever signed in while it was in use signs in again."
         )
     target = environ.Env.db_url_config(database_url) if database_url else {}
     if target.get("PASSWORD") and target["PASSWORD"].lower() in (*KNOWN_WORDS, target.get("USER")):

@@ -47,6 +47,7 @@ refuse_unsafe(
     FINWISE_ENV,
     debug=DEBUG,
     secret_key=SECRET_KEY,
+    old_secret_keys=SECRET_KEY_FALLBACKS,
     hosts=ALLOWED_HOSTS,
     origins=[*CSRF_TRUSTED_ORIGINS, *FINWISE04_ORIGINS],
     database_url=env.str("DATABASE_URL", ""),

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserCreationForm as DjangoUserCreationForm
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
@@ -78,13 +79,19 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         found = list(super().get_readonly_fields(request, obj))
         if not request.user.is_superuser:
             # Whoever could give himself more rights would have them all.
-            found += ["is_staff", "is_superuser", "groups", "user_permissions"]
+            # So would who could take over another's account, by its address or its password.
+            found += ["is_staff", "is_superuser", "groups", "user_permissions", "email"]
         return found
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         may = super().has_change_permission(request, obj)
-        is_above = obj is not None and obj.is_superuser and not request.user.is_superuser
-        return may and not is_above
+        is_other_staff = obj is not None and obj.is_staff and obj != request.user
+        return may and (request.user.is_superuser or not is_other_staff)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        if not request.user.is_superuser:
+            raise PermissionDenied  # people set their own, by the link that is mailed to them
+        return super().user_change_password(request, id, form_url)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False  # a household without its owner could not be managed: make them inactive

@@ -85,14 +85,11 @@ def _end_membership(connection: BaseDatabaseWrapper, tenant: Tenant, user_id: UU
 
 
 def refuse_without_owner(tenant: Tenant, user_id: UUID) -> None:
-    """Raise LastOwner if nobody but this person owns the household.
+    """Raise LastOwner if nobody who may sign in, but this person, owns the household.
 
     Holds only under the head's lock: two owners could leave at the same time.
     """
-    owners = set(
-        Membership.objects.filter(tenant=tenant, role=Membership.Role.OWNER).values_list(
-            "user_id", flat=True
-        )
-    )
-    if owners == {user_id}:
+    owners = Membership.objects.filter(tenant=tenant, role=Membership.Role.OWNER)
+    is_owner = owners.filter(user_id=user_id).exists()
+    if is_owner and not owners.filter(user__is_active=True).exclude(user_id=user_id).exists():
         raise LastOwner(_("A household needs an owner. Make somebody else an owner first."))

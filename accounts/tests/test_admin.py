@@ -122,6 +122,31 @@ def test_whoever_may_edit_people_cannot_give_himself_more_rights(operator: User)
     assert client.post(f"/admin/tenants/user/{operator.pk}/change/", {}).status_code == 403
 
 
+def test_whoever_may_edit_people_cannot_become_somebody_else(operator: User) -> None:
+    person, colleague = (
+        User.objects.create_user(f"{secrets.token_hex(6)}@example.org", is_staff=True)
+        for _ in range(2)
+    )
+    member = User.objects.create_user(f"{secrets.token_hex(6)}@example.org", "correct horse")
+    for name in ("view_user", "change_user"):
+        person.user_permissions.add(
+            Permission.objects.get(content_type__app_label="tenants", codename=name)
+        )
+    client = signed_in(person)
+    assert client.post(f"/admin/tenants/user/{colleague.pk}/change/", {}).status_code == 403
+    answer = client.get(f"/admin/tenants/user/{member.pk}/change/")
+    assert "email" not in answer.context["adminform"].form.fields
+    passwords = {"password1": "another battery", "password2": "another battery"}
+    for someone in (member, colleague, person):
+        address = f"/admin/tenants/user/{someone.pk}/password/"
+        assert client.get(address).status_code == 403
+        assert client.post(address, passwords).status_code == 403
+    member.refresh_from_db()
+    assert member.check_password("correct horse")
+    allowed = signed_in(operator).get(f"/admin/tenants/user/{member.pk}/password/")
+    assert allowed.status_code == 200
+
+
 def test_only_the_admin_may_run_what_is_inline(browser: Client, household: Household) -> None:
     answer = browser.get("/admin/tenants/tenant/")
     assert "'unsafe-eval'" in answer.headers["Content-Security-Policy"]

@@ -17,6 +17,7 @@ SOUND_KEY = "b9cUqYz3_7hVtM2sKx0wPfR8dLnE5gJaQ1oWyTiHkZ6mXv4CrSuBpNjFeGlDAO-I"
     ("changed", "told"),
     [
         ({"secret_key": ""}, "FINWISE_SECRET_KEY is missing or weak"),
+        ({"old_secret_keys": [SOUND_KEY, "x"]}, "FINWISE_OLD_SECRET_KEYS holds a weak key"),
         ({"secret_key": "short"}, "FINWISE_SECRET_KEY is missing or weak"),
         ({"secret_key": "ab" * 40}, "FINWISE_SECRET_KEY is missing or weak"),
         ({"secret_key": f"django-insecure-{SOUND_KEY}"}, "FINWISE_SECRET_KEY is missing or weak"),
@@ -41,6 +42,7 @@ def test_an_unsafe_site_does_not_start(changed: dict, told: str) -> None:
         "way": "production",
         "debug": False,
         "secret_key": SOUND_KEY,
+        "old_secret_keys": [SOUND_KEY[::-1]],
         "hosts": ["finwise.example.org"],
         "database_url": "postgresql://finwise:yF3-kq8_Zt@db.example.org/finwise",
         "origins": ["https://app.example.org", "https://app.example.org:8443"],

@@ -44,7 +44,7 @@ RENEWED_BY_A_PAGE = 8
 @login_required
 def households(request: HttpRequest) -> HttpResponse:
     """The list: one query, however many households there are."""
-    query = request.GET.get("q", "").strip()[:200]
+    query = request.GET.get("q", "").replace("\0", "").strip()[:200]
     found = _visible(request.user).order_by("name", "id")
     if query:
         found = found.filter(_matching(query))

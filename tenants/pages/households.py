@@ -11,7 +11,7 @@ from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
@@ -139,11 +139,18 @@ def give(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
     mine = membership(request, tenant_id, as_owner=True)
     others = _members(mine.tenant).exclude(user=person(request))
     if request.method == "POST":
-        taker = get_object_or_404(others, user_id=request.POST.get("user")).user
+        taker = get_object_or_404(others, user_id=_id_or_404(request.POST.get("user", ""))).user
         hand_over(mine.tenant, person(request), taker)
         messages.success(request, _("%s owns the household now; you may still edit.") % taker)
         return redirect("household", tenant_id)
     return render(request, "tenants/hand_over.html", {"household": mine.tenant, "others": others})
+
+
+def _id_or_404(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Http404 from None
 
 
 @never_cache

@@ -268,6 +268,15 @@ def test_the_last_owner_is_told_why_not(tenant: Tenant, anna: User, browse: Brow
         assert in_public(tenant.pk) == mirrored(tenant.pk) == {anna.id: "owner"}
 
 
+@pytest.mark.parametrize("taker", ["", "x", "\0"])
+def test_a_household_goes_to_nobody_who_is_not_in_it(
+    tenant: Tenant, anna: User, browse: Browse, taker: str
+) -> None:
+    address = f"/accounts/households/{tenant.pk}/hand-over/"
+    assert browse(anna).post(address, {"user": taker}).status_code == 404
+    assert in_public(tenant.pk) == {anna.id: "owner"}
+
+
 def test_a_household_is_taken_along_as_a_file(tenant: Tenant, anna: User, browse: Browse) -> None:
     answer = browse(anna).get(f"/accounts/households/{tenant.pk}/export/")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="finwise-home.jsonl"'

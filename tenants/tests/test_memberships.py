@@ -64,6 +64,16 @@ def test_a_household_keeps_an_owner(tenant: Tenant, anna: User, bert: User) -> N
     assert in_public(tenant.pk) == mirrored(tenant.pk) == {bert.id: "owner"}
 
 
+def test_an_owner_who_may_not_sign_in_is_not_enough(tenant: Tenant, anna: User, bert: User) -> None:
+    set_role(tenant, bert, "owner")
+    User.objects.filter(pk=bert.pk).update(is_active=False)
+    with pytest.raises(LastOwner):
+        end_membership(tenant, anna)
+    assert in_public(tenant.pk) == {anna.id: "owner", bert.id: "owner"}
+    end_membership(tenant, bert)
+    assert in_public(tenant.pk) == mirrored(tenant.pk) == {anna.id: "owner"}
+
+
 def test_two_owners_who_leave_at_the_same_moment_do_not_both_succeed(
     tenant: Tenant, anna: User, bert: User
 ) -> None:
