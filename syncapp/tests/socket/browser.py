@@ -5,6 +5,7 @@ What the app keeps and how it takes what it is told is `syncapp.tests.finwise04.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import time
@@ -117,7 +118,8 @@ class App(AppStore):
 
     def say(self, frame: Frame | str) -> None:
         assert self.socket is not None
-        self.socket.send(frame if isinstance(frame, str) else json.dumps(frame))
+        with contextlib.suppress(ConnectionClosed):  # a browser sends into a closing socket, too
+            self.socket.send(frame if isinstance(frame, str) else json.dumps(frame))
 
     def send_pending(self) -> int:
         """What the app does every 5 seconds; returns how many entries went."""
