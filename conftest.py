@@ -113,6 +113,6 @@ def end_other_sessions() -> None:
         cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         cursor.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-            "WHERE datname = %s AND usename = current_user",
+            "WHERE datname = %s AND usename = current_user AND backend_type = 'client backend'",
             [name],
         )

@@ -29,6 +29,8 @@ def database_away(psql: psycopg.Connection) -> Iterator[None]:
         psql.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            # The cleaner of the database itself may be at work, and is not ours to end.
+            " AND backend_type = 'client backend'"
         )
         connections[DEFAULT_DB_ALIAS].close()
         yield
