@@ -32,7 +32,7 @@ COPY templates ./templates
 COPY --from=app /frontend/dist ./frontend/dist
 # The key is needed to read the settings, and for nothing that is kept.
 RUN FINWISE_SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(64))') \
-    FINWISE_HOSTS=build.invalid \
+    FINWISE_HOSTS=build.invalid FINWISE_EMAIL_URL=dummymail:// \
     python manage.py collectstatic --no-input --verbosity 0 \
     && python -m compileall -q finwise tenants accounts syncapp
 # Nobody in particular, and nothing here is theirs to write.

@@ -14,6 +14,7 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
+from finwise.masking import mask_line
 from finwise.problem import Problem
 from finwise.tracebacks import print_without_values, text_without_values
 
@@ -50,6 +51,7 @@ def refuse_unsafe(
     hosts: list[str],
     origins: list[str],
     database_url: str,
+    email_url: str,
 ) -> None:
     """Raise Refusal, with what to do, if a site would start unsafely."""
     if way not in ("local", "production"):
@@ -75,6 +77,13 @@ def refuse_unsafe(
     if target.get("PASSWORD") and target["PASSWORD"].lower() in (*KNOWN_WORDS, target.get("USER")):
         raise Refusal(
             "The password in DATABASE_URL is one that everybody knows. Give the role another one."
+        )
+    if not email_url:
+        raise Refusal(
+            "FINWISE_EMAIL_URL is missing, such as smtp+tls://user:password@mail.example.org:587. "
+            "Without it every mail would be written to the log, with the links that open "
+            "accounts and households. If that is what you want, say so: "
+            "FINWISE_EMAIL_URL=consolemail://"
         )
     # Django takes ".example.org" for every name below it, whoever has that.
     if not hosts or any("*" in host or host.startswith(".") or not host for host in hosts):
@@ -198,7 +207,7 @@ def logging_for(level: str, *, as_json: bool) -> None:
     """Set up logging for the process: lines for people, or JSON for machines.
 
     What is logged are events and identifiers, never the fields of a row: amounts and names have
-    no place in a log.
+    no place in a log. Keys that got into an address are masked.
     """
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared = [
@@ -233,6 +242,7 @@ def logging_for(level: str, *, as_json: bool) -> None:
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                         *ending,
+                        mask_line,
                     ],
                 }
             },

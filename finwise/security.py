@@ -27,6 +27,10 @@ ADMIN_POLICY = "; ".join(
     )
 )
 
+# Addresses there may be keys (finwise/masking.py), and browsers would tell them to whoever is asked
+# next: a proxy, which logs them. The origin alone is enough to prove that a form is ours.
+KEYS_PATH = "/accounts/"
+
 # What FinWise never asks a browser for, nobody who sneaks in shall get. And no other site may
 # load its answers into a page of its own.
 ALWAYS = {
@@ -74,6 +78,8 @@ def ContentSecurityPolicy(get_response: Callable) -> Callable:
 def with_policy(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     policy = ADMIN_POLICY if request.path_info.startswith(ADMIN_PATH) else POLICY
     response.headers.setdefault("Content-Security-Policy", policy)
+    if request.path_info.startswith(KEYS_PATH):
+        response.headers["Referrer-Policy"] = "strict-origin"
     # What depends on who asks is for that one's eyes, and stays in no cache on the way.
     if "cookie" in response.headers.get("Vary", "").lower():
         response.headers.setdefault("Cache-Control", "no-store, private")

@@ -5,8 +5,8 @@ FINWISE_ENV chooses between two ways, both safe by themselves:
 local       (the default) one person's machine: `script/server`, commands, tests. The secret key is
             random and lies in the state directory, only this machine's names are answered, and
             nothing is shown to visitors when something fails, unless FINWISE_DEBUG=1.
-production  a real site: refuses to start until secret key and host names are given and sound, and
-            speaks only over TLS.
+production  a real site: refuses to start until secret key, host names and the way of its mail are
+            given and sound, and speaks only over TLS.
 """
 
 from pathlib import Path
@@ -51,6 +51,7 @@ refuse_unsafe(
     hosts=ALLOWED_HOSTS,
     origins=[*CSRF_TRUSTED_ORIGINS, *FINWISE04_ORIGINS],
     database_url=env.str("DATABASE_URL", ""),
+    email_url=env.str("FINWISE_EMAIL_URL", ""),
 )
 if not IS_PRODUCTION:
     SECRET_KEY = SECRET_KEY or local_secret_key(STATE_DIR)
@@ -134,7 +135,8 @@ CACHES = caches(env.str("REDIS_URL", ""))
 
 # --- E-mail -------------------------------------------------------------------------------
 
-# Such as smtp+tls://user:password@mail.example.org:587. Without it, mail is written to the log.
+# Such as smtp+tls://user:password@mail.example.org:587. Without it, mail is written to the log,
+# which production refuses unless it is asked for.
 EMAIL_CONFIG = env.email_url("FINWISE_EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("FINWISE_EMAIL_FROM", "FinWise <finwise@localhost>")

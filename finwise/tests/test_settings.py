@@ -34,6 +34,7 @@ SOUND_KEY = "b9cUqYz3_7hVtM2sKx0wPfR8dLnE5gJaQ1oWyTiHkZ6mXv4CrSuBpNjFeGlDAO-I"
         ({"database_url": "postgresql://me:postgres@db/books"}, "DATABASE_URL"),
         ({"database_url": "postgresql://me:Changeme@db/books"}, "DATABASE_URL"),
         ({"database_url": "postgresql://finwise:finwise@db/finwise"}, "DATABASE_URL"),
+        ({"email_url": ""}, "FINWISE_EMAIL_URL is missing"),
         ({"way": "prodution"}, "has to be local or production"),
     ],
 )
@@ -46,6 +47,7 @@ def test_an_unsafe_site_does_not_start(changed: dict, told: str) -> None:
         "hosts": ["finwise.example.org"],
         "database_url": "postgresql://finwise:yF3-kq8_Zt@db.example.org/finwise",
         "origins": ["https://app.example.org", "https://app.example.org:8443"],
+        "email_url": "smtp+tls://finwise:secret@mail.example.org:587",
     }
     arguments = {**sound, **changed}
     configuration.refuse_unsafe(**sound)
@@ -66,6 +68,7 @@ def test_django_finds_nothing_to_warn_of_in_production() -> None:
     done = manage(
         "check", "--deploy", "--fail-level", "WARNING",
         FINWISE_ENV="production", FINWISE_SECRET_KEY=SOUND_KEY, FINWISE_HOSTS="finwise.example.org",
+        FINWISE_EMAIL_URL="smtp+tls://finwise:secret@mail.example.org:587",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPResponse, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -70,8 +70,38 @@ def make_certificate(folder: Path) -> None:
     )
 
 
+class Site(NamedTuple):
+    """The example's nginx with its two ports, and the process behind it."""
+
+    plain: int
+    tls: int
+    process: ServerProcess
+
+    def get(self, path: str, host: str = "finwise.example.org", referer: str = "") -> HTTPResponse:
+        connection = HTTPSConnection("127.0.0.1", self.tls, context=anybody(), timeout=10)
+        connection.request("GET", path, headers={"Host": host, "Referer": referer})
+        return connection.getresponse()
+
+    def get_plainly(self, path: str) -> str:
+        """The whole answer at the port without TLS."""
+        with socket.create_connection(("127.0.0.1", self.plain)) as raw:
+            raw.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: finwise.example.org\r\n".encode()
+                + b"Connection: close\r\n\r\n"
+            )
+            return b"".join(iter(lambda: raw.recv(4096), b"")).decode()
+
+
+def anybody() -> ssl.SSLContext:
+    """Takes every certificate: what is tried is not who answers."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 @pytest.fixture
-def site(households: Callable[[], Household], tmp_path: Path) -> Iterator[tuple[int, int]]:
+def site(households: Callable[[], Household], tmp_path: Path) -> Iterator[Site]:
     """The example's nginx, at ports of our own, in front of a process in production."""
     server = ServerProcess(
         environment={
@@ -79,6 +109,7 @@ def site(households: Callable[[], Household], tmp_path: Path) -> Iterator[tuple[
             "FINWISE_SECRET_KEY": SOUND_KEY,
             "FINWISE_HOSTS": "finwise.example.org",
             "FINWISE_BEHIND_PROXY": "1",
+            "FINWISE_EMAIL_URL": "dummymail://",
         }
     )
     make_certificate(tmp_path)
@@ -88,6 +119,7 @@ def site(households: Callable[[], Household], tmp_path: Path) -> Iterator[tuple[
     text = text.replace("listen 80;", f"listen 127.0.0.1:{plain};")
     text = text.replace("listen 443 ", f"listen 127.0.0.1:{tls} ")
     text = text.replace("/etc/nginx/tls/", f"{tmp_path}/")
+    text = text.replace("/var/log/nginx/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(
         f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\n"
         "events {}\nhttp {\n"
@@ -109,11 +141,12 @@ def site(households: Callable[[], Household], tmp_path: Path) -> Iterator[tuple[
                 break
             except OSError:
                 assert time.monotonic() < gives_up_s and nginx.poll() is None
-        yield plain, tls
+        yield Site(plain, tls, server)
     finally:
         nginx.terminate()
         nginx.wait(10)
-        server.stop()
+        if server.process.poll() is None:
+            server.stop()
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:
@@ -125,26 +158,17 @@ def trusting(certificate: Path) -> ssl.SSLContext:
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
 def test_the_nginx_example_brings_pages_and_sockets_over_tls(
-    site: tuple[int, int], household: Household, tmp_path: Path
+    site: Site, household: Household, tmp_path: Path
 ) -> None:
-    plain, tls = site
     context = trusting(tmp_path / "fullchain.pem")
-
-    def get(path: str, host: str = "finwise.example.org") -> HTTPResponse:
-        connection = HTTPSConnection("127.0.0.1", tls, context=context, timeout=10)
-        connection.request("GET", path, headers={"Host": host})
-        return connection.getresponse()
-
-    page = get("/admin/")  # sends to the sign-in, whose files only a site has collected
+    page = site.get("/admin/")  # sends to the sign-in, whose files only a site has collected
     assert (page.status, page.headers["Location"]) == (302, "/admin/login/?next=/admin/")
     assert page.headers["Strict-Transport-Security"].startswith("max-age=31536000")
     # Health is for inside, and other names are not answered at all.
-    assert get("/health/ready").status == 404
+    assert site.get("/health/ready").status == 404
     with pytest.raises(RemoteDisconnected):
-        get("/", "evil.example")
-    with socket.create_connection(("127.0.0.1", plain)) as raw:
-        raw.sendall(b"GET /x HTTP/1.1\r\nHost: finwise.example.org\r\nConnection: close\r\n\r\n")
-        answer = b"".join(iter(lambda: raw.recv(4096), b"")).decode()
+        site.get("/", "evil.example")
+    answer = site.get_plainly("/x")
     assert "301" in answer and "https://finwise.example.org/x" in answer
     # A browser's socket: the session's cookie, and the Origin of the site itself.
     cookie = signed_in(household)
@@ -155,7 +179,7 @@ def test_the_nginx_example_brings_pages_and_sockets_over_tls(
                 "wss://finwise.example.org",
                 household.id,
                 headers={"Cookie": cookie, "Origin": origin},
-                sock=socket.create_connection(("127.0.0.1", tls)),
+                sock=socket.create_connection(("127.0.0.1", site.tls)),
                 ssl=context,
             ) as browser:
                 assert is_let_in, origin
@@ -164,6 +188,39 @@ def test_the_nginx_example_brings_pages_and_sockets_over_tls(
                 assert json.loads(browser.recv(20))["type"] == "welcome"
         except InvalidStatus as refused:
             assert (refused.response.status_code, is_let_in) == (403, False), origin
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
+def test_no_key_in_an_address_is_in_a_log_of_nginx(site: Site, tmp_path: Path) -> None:
+    """S07: the links that mails carry, where they lead, and when nobody is there to answer."""
+    link = "0123456789abcdef0123456789abcdef-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789canary"
+    places = ("invitations", "confirm-email", "password/reset/key")
+    keys = [f"/accounts/{place}/{link}/" for place in places]
+    paths = [
+        *keys,
+        *(f"/accounts/login/?next={key}" for key in keys),
+        keys[0].replace("accounts/", "accounts//"),
+        keys[1].replace("confirm", "CONFIRM"),
+        keys[2].replace("-", "%2d"),
+    ]
+    site.get("/nothing/here", referer=f"https://finwise.example.org{keys[0]}")
+    for path in paths:
+        site.get(path)
+        assert "301" in site.get_plainly(path)
+    site.process.kill()
+    for path in paths:
+        assert site.get(path).status == 502
+    assert site.get("/nothing/here").status == 502
+    lines = (tmp_path / "access.log").read_text().splitlines()
+    assert len(lines) == 3 * len(paths) + 2
+    for place in places:
+        assert sum(f"/accounts/{place}/***" in line for line in lines) >= 3
+    # The log of errors still tells that nobody answers.
+    errors = (tmp_path / "error.log").read_text()
+    assert "/nothing/here" in errors
+    for said in ("\n".join(lines), errors):
+        assert "canary" not in said and link[:32] not in said
 
 
 def signed_in(household: Household) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 
 import psycopg
 import pytest
@@ -25,6 +26,7 @@ ENVIRONMENT = {
     "FINWISE_SECRET_KEY": "b9cUqYz3_7hVtM2sKx0wPfR8dLnE5gJaQ1oWyTiHkZ6mXv4CrSuBpNjFeGlDAO-I",
     "FINWISE_HOSTS": "127.0.0.1",
     "FINWISE_REDIRECT_TO_TLS": "0",
+    "FINWISE_EMAIL_URL": "dummymail://",
 }
 
 
@@ -102,3 +104,50 @@ def test_no_value_of_a_row_is_ever_logged(
         assert secret and secret not in said
     for mark in MARKS:
         assert mark not in said, said[said.index(mark) - 500 : said.index(mark) + 100]
+
+
+LINK = "0123456789abcdef0123456789abcdef-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE"
+CONFIRMATION, RESET = "MQ:1tXyZa:kq3V0rTcanary", "1a-c2canary-0123456789abcdef"
+KEYS = [
+    f"/accounts/invitations/{LINK}/",
+    f"/accounts/invitations/{LINK}x/",
+    f"/accounts//invitations/{LINK}/",
+    f"/accounts/confirm-email/{CONFIRMATION}./",
+    f"/accounts/confirm-email/{CONFIRMATION}/",
+    f"/accounts/password/reset/key/{RESET}/",
+    f"/accounts/password/reset/key/{RESET}/x/y",
+    f"/nothing/accounts/password/reset/key/{RESET}/",
+]
+
+
+@pytest.mark.parametrize(
+    ("environment", "met"),
+    [
+        ({}, {404: "Not Found", 403: "Forbidden", 405: "Method Not Allowed"}),
+        # A site whose static files nobody has collected fails on every page: our own mistake.
+        (ENVIRONMENT, {500: "Internal Server Error"}),
+    ],
+    ids=["lines for people", "JSON"],
+)
+def test_no_key_in_an_address_is_ever_logged(
+    environment: dict[str, str], met: dict[int, str], households: object
+) -> None:
+    """S07: links that were broken, used, asked in a wrong way, or met a mistake of ours."""
+    running = ServerProcess(environment={**environment, "FINWISE_LOG_LEVEL": "DEBUG"})
+
+    def ask(method: str, path: str) -> int:
+        connection = HTTPConnection("127.0.0.1", running.port, timeout=20)
+        connection.request(method, path)
+        return connection.getresponse().status
+
+    try:
+        found = {ask(method, path) for method in ("GET", "POST", "HEAD") for path in KEYS}
+    finally:
+        said = running.stop()
+    assert set(met) <= found
+    for logged in met.values():
+        assert logged in said
+    for place in ("invitations", "confirm-email", "reset/key"):
+        assert f"/{place}/***" in said
+    for secret in (LINK[-20:], LINK[:32], CONFIRMATION[-6:], "c2canary"):
+        assert secret not in said, said[said.index(secret) - 300 :][:600]
