@@ -11,6 +11,7 @@ from django.contrib.auth.forms import UserCreationForm as DjangoUserCreationForm
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
@@ -199,8 +200,18 @@ class TokenAdmin(ModelAdmin):
         return f"fw_{token.id.hex[:8]}…"
 
     @action(description=gettext_lazy("Revoke: what uses it is signed out"), permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> HttpResponse | None:
+        """Ask, then do it and write it down."""
         found = list(queryset.filter(revoked_at=None).select_related("user"))
+        if found and "is_sure" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": _("Revoke"),
+                "opts": self.opts,
+                "tokens": [(each, self.prefix(each)) for each in found],
+                "back": request.get_full_path(),
+            }
+            return TemplateResponse(request, "admin/tokens/revoke.html", context)
         for token in found:
             revoke_token(token)
             audit.note(
@@ -210,6 +221,7 @@ class TokenAdmin(ModelAdmin):
                 f"{self.prefix(token)} {token.user.email}",
             )
         messages.success(request, _("Tokens revoked: %(count)s.") % {"count": len(found)})
+        return None
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         found = super().get_actions(request)

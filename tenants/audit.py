@@ -28,6 +28,7 @@ class Action(StrEnum):
     END_MEMBERSHIP = "end_membership"
     REVOKE_TOKEN = "revoke_token"  # noqa: S105
     LOOK_INSIDE = "look_inside"
+    REFUSED = "refused"  # the detail names what was tried
     EDIT_ROW = "edit_row"
     DELETE_ROW = "delete_row"
     RESTORE_ROW = "restore_row"
@@ -48,6 +49,7 @@ WORDS = {
     Action.END_MEMBERSHIP: _("ended a membership"),
     Action.REVOKE_TOKEN: _("revoked a token"),
     Action.LOOK_INSIDE: _("looked inside"),
+    Action.REFUSED: _("tried what they may not do"),
     Action.EDIT_ROW: _("changed a row"),
     Action.DELETE_ROW: _("deleted a row"),
     Action.RESTORE_ROW: _("restored a row"),
@@ -74,3 +76,8 @@ def note(
         actor_name=actor.email if actor else BY_COMMAND,
         detail=detail[:300],
     )
+
+
+def note_refusal(action: Action, tenant: Tenant, actor: User) -> AuditEntry:
+    """Write down that somebody tried what they may not do; nothing was done."""
+    return note(Action.REFUSED, tenant, actor, action.value)

@@ -14,6 +14,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import Account, AccountGroup
+from syncapp.admin.cures import CURES
 from syncapp.core.change import EXISTS
 from syncapp.tests.household import Household, Speaker
 from tenants.context import in_tenant
@@ -99,12 +100,42 @@ def test_staff_do_only_what_they_were_allowed_to(household: Household) -> None:
         Permission.objects.get(content_type__app_label="tenants", codename="view_tenant")
     )
     client = signed_in(person)
+    AuditEntry.objects.all().delete()
+    device, before = household.device(), household.head()
     page = f"/admin/tenants/tenant/{household.id}"
     assert client.get(f"{page}/change/").status_code == 200
-    assert client.post(f"{page}/do/new_epoch/").status_code == 403
+    for path in cure_addresses(page, device):
+        assert client.get(path).status_code == client.post(path).status_code == 403
+    assert audit() == [("refused", name) for name in CURES]
+    assert household.head() == before and device.hello().reset is None
     assert client.get("/admin/tenants/tenant/provision/").status_code == 403
-    assert client.get(inside(household, "accounts/account/")).status_code == 403
     assert client.get("/admin/tenants/user/").status_code == 403
+
+
+def cure_addresses(page: str, device: Speaker) -> list[str]:
+    """Where everything that can be done is done."""
+    return [
+        f"{page}/device/{device.id}/{name}/" if cure.is_for_device else f"{page}/do/{name}/"
+        for name, cure in CURES.items()
+    ]
+
+
+def test_who_may_not_look_inside_is_written_down_as_refused(household: Household) -> None:
+    person = User.objects.create_user(f"{secrets.token_hex(6)}@example.org", is_staff=True)
+    person.user_permissions.add(
+        Permission.objects.get(content_type__app_label="accounts", codename="view_account")
+    )
+    AuditEntry.objects.all().delete()
+    client = signed_in(person)
+    row = create(household.device(), "account_group", name="Bank")
+    for path in ("accounts/accountgroup/", f"accounts/accountgroup/{row}/change/"):
+        assert client.get(inside(household, path)).status_code == 403
+    assert audit() == [("refused", "look_inside")]
+    assert client.get(inside(household, "accounts/account/nonsense/")).status_code == 302
+    assert client.get(inside(household, "accounts/nothing/")).status_code == 404
+    assert audit() == [("refused", "look_inside")]
+    assert client.get(inside(household, "accounts/account/")).status_code == 200
+    assert audit() == [("refused", "look_inside"), ("look_inside", "")]
 
 
 def test_whoever_may_edit_people_cannot_give_himself_more_rights(operator: User) -> None:
@@ -200,13 +231,24 @@ def test_tokens_show_how_they_begin_and_never_their_secret(
     assert text[:11] in page
     assert text[36:] not in page
     assert Token.objects.get(pk=uuid.UUID(text[3:35])).secret_hash not in page
-    answer = browser.post(
-        "/admin/tenants/token/",
-        {"action": "revoke", "_selected_action": [str(uuid.UUID(text[3:35]))]},
-    )
-    assert answer.status_code == 302
-    assert Token.objects.get(pk=uuid.UUID(text[3:35])).revoked_at is not None
-    assert audit()[0][0] == "revoke_token"
+
+
+def test_tokens_are_revoked_after_being_asked(browser: Client, household: Household) -> None:
+    owner = User.objects.get(pk=household.owner)
+    phone, laptop = (uuid.UUID(create_token(owner, name)[3:35]) for name in ("phone", "laptop"))
+    sent: dict[str, Any] = {"action": "revoke", "_selected_action": [str(phone)]}
+    asked = browser.post("/admin/tenants/token/", sent)
+    assert asked.status_code == 200
+    text = asked.content.decode()
+    assert phone.hex[:8] in text and owner.email in text and laptop.hex[:8] not in text
+    assert not Token.objects.filter(pk__in=(phone, laptop)).exclude(revoked_at=None).exists()
+    assert audit() == []
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
+    fields.pop("csrfmiddlewaretoken", None)
+    assert browser.post("/admin/tenants/token/", fields).status_code == 302
+    assert Token.objects.get(pk=phone).revoked_at is not None
+    assert Token.objects.get(pk=laptop).revoked_at is None
+    assert audit() == [("revoke_token", f"fw_{phone.hex[:8]}… {owner.email}")]
 
 
 # --- what can be done ------------------------------------------------------------------
@@ -414,7 +456,7 @@ def test_a_deleted_row_can_be_seen_and_comes_back_as_it_was(
     assert browser.post(f"{list_path}{row}/restore/").status_code == 302
     assert value_of(household, row, EXISTS) is True
     assert value_of(household, row, "balance") == "7"
-    assert [each[0] for each in audit()] == ["look_inside", "delete_row", "restore_row"]
+    assert [each[0] for each in audit()] == ["delete_row", "look_inside", "restore_row"]
 
 
 def test_a_reference_to_a_deleted_group_or_to_nothing_is_kept(

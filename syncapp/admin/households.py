@@ -167,7 +167,7 @@ class TenantAdmin(ModelAdmin):
             except SyncError as error:
                 messages.error(request, error.message)
             else:
-                picture = picture_of(overview, people_of(overview), for_staff=True)
+                picture = picture_of(overview, people_of(overview), for_operator=True)
                 memberships = dict(tenant.memberships.values_list("user_id", "pk"))
                 for each in picture["devices"]:
                     each["membership"] = memberships.get(UUID(each["user_id"]))
@@ -218,10 +218,12 @@ class TenantAdmin(ModelAdmin):
         self, request: HttpRequest, tenant_id: UUID, action: str, device_id: UUID | None = None
     ) -> HttpResponse:
         """Ask (GET), then do it and write it down (POST)."""
-        if not self.may_act(request):
-            raise PermissionDenied
         tenant = Tenant.objects.filter(pk=tenant_id, status=Tenant.Status.READY).first()
         cure = CURES.get(action)
+        if not self.may_act(request):
+            if tenant and cure and request.method == "POST":
+                audit.note_refusal(cure.action, tenant, request.user)  # type: ignore[arg-type]
+            raise PermissionDenied
         if tenant is None or cure is None or cure.is_for_device != (device_id is not None):
             raise Http404
         back = reverse(f"{self.admin_site.name}:tenants_tenant_change", args=[tenant.pk])

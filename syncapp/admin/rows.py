@@ -14,7 +14,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -254,8 +254,10 @@ class RowAdmin(ModelAdmin):
 
     def restore_view(self, request: HttpRequest, row_id: Any) -> HttpResponse:
         """Ask (GET), then bring a deleted row back as it was (POST)."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
         row = self.model.with_tombstones.filter(pk=row_id).first()
-        if row is None or row.sync_exists or not self.has_change_permission(request):
+        if row is None or row.sync_exists:
             raise Http404
         if request.method != "POST":
             context = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +40,7 @@ from tenants.models import Tenant
 from ..core.errors import SyncError
 
 URLS = "syncapp.admin.household_urls"
-_OPENED = "households_looked_into"
+_NOTED = "households_looked_into"
 
 
 class HouseholdSite(UnfoldAdminSite):
@@ -90,7 +91,6 @@ def enter(request: HttpRequest, tenant_id: UUID, rest: str = "") -> HttpResponse
     household = Tenant.objects.filter(pk=tenant_id, status=Tenant.Status.READY).first()
     if household is None:
         raise Http404
-    _note_once(request, household)
     request.household = household  # type: ignore[attr-defined]
     prefix = f"{get_script_prefix()}admin/household/{household.pk}/"
     with _mounted(prefix):
@@ -108,6 +108,12 @@ def enter(request: HttpRequest, tenant_id: UUID, rest: str = "") -> HttpResponse
         except SyncError as error:
             messages.error(request, error.message)
             return HttpResponseRedirect(outside("admin:tenants_tenant_change", household.pk))
+        except PermissionDenied:
+            _note_once(request, audit.Action.REFUSED, household, audit.Action.LOOK_INSIDE.value)
+            raise
+    if response.status_code == HTTPStatus.OK:
+        # Before anything of it leaves: what cannot be written down is not shown.
+        _note_once(request, audit.Action.LOOK_INSIDE, household)
     return response
 
 
@@ -133,9 +139,12 @@ def outside(name: str, *args: Any) -> str:
     ).lstrip("/")
 
 
-def _note_once(request: HttpRequest, household: Tenant) -> None:
-    """Write down that somebody looked inside: once for each household and session."""
-    opened = request.session.get(_OPENED, [])
-    if str(household.pk) not in opened:
-        audit.note(audit.Action.LOOK_INSIDE, household, request.user)  # type: ignore[arg-type]
-        request.session[_OPENED] = [*opened, str(household.pk)][-100:]
+def _note_once(
+    request: HttpRequest, action: audit.Action, household: Tenant, detail: str = ""
+) -> None:
+    """Write down that somebody looked inside, or was not let in: once for each session."""
+    noted = request.session.get(_NOTED, [])
+    mark = f"{action.value} {household.pk}"
+    if mark not in noted:
+        audit.note(action, household, request.user, detail)  # type: ignore[arg-type]
+        request.session[_NOTED] = [*noted, mark][-100:]

@@ -154,13 +154,13 @@ class StatusSocket:
 def _render(visitor: Visitor, tenant_id: UUID, newest: Any, language: str) -> str:
     if not is_still_valid(visitor):
         raise SignIn()
-    is_visible, is_staff = may_see(visitor.user_id, tenant_id)
+    is_visible, is_operator = may_see(visitor.user_id, tenant_id)
     if not is_visible:
         raise NotYours()
     overview = look(tenant_id, newest)
     with translation.override(language):
-        picture = picture_of(overview, people_of(overview), for_staff=is_staff)
-        html = render_to_string("sync/_live.html", picture | {"is_staff": is_staff})
+        picture = picture_of(overview, people_of(overview), for_operator=is_operator)
+        html = render_to_string("sync/_live.html", picture)
         said = f"{picture['light_name']}. {picture['sentence']}"
         if picture["asked"]:
             said = f"{said} {picture['asked']['sentence']}"

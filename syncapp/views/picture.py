@@ -21,9 +21,12 @@ def people_of(overview: Overview) -> dict[str, str]:
     return {str(each.pk): str(each) for each in found}
 
 
-def picture_of(overview: Overview, people: Mapping[str, str], *, for_staff: bool) -> dict[str, Any]:
-    """What `sync/_live.html` shows of a household."""
+def picture_of(
+    overview: Overview, people: Mapping[str, str], *, for_operator: bool
+) -> dict[str, Any]:
+    """What `sync/_live.html` shows of a household; operators are told what they can do."""
     return {
+        "is_operator": for_operator,
         "overview": overview,
         "light": overview.light.value,
         "light_name": wording.LIGHTS[overview.light],
@@ -32,7 +35,9 @@ def picture_of(overview: Overview, people: Mapping[str, str], *, for_staff: bool
         "last_change": wording.moment(overview.last_change_ms, overview.at_ms)
         if overview.last_change_ms is not None
         else None,
-        "devices": [_device(each, overview.at_ms, people, for_staff) for each in overview.devices],
+        "devices": [
+            _device(each, overview.at_ms, people, for_operator) for each in overview.devices
+        ],
         "asked": _asked(overview.asked, overview) if overview.asked else None,
         "conflicts": [_trouble(each, overview) for each in overview.conflicts],
         "refusals": [_trouble(each, overview) for each in overview.refusals],
@@ -42,7 +47,7 @@ def picture_of(overview: Overview, people: Mapping[str, str], *, for_staff: bool
 
 
 def _device(
-    device: DeviceState, now_ms: int, people: Mapping[str, str], for_staff: bool
+    device: DeviceState, now_ms: int, people: Mapping[str, str], for_operator: bool
 ) -> dict[str, Any]:
     advice = wording.ADVICE.get(device.reason, "") if device.light is Light.AMBER else ""
     return {
@@ -59,7 +64,7 @@ def _device(
         "light": device.light.value,
         "light_name": wording.LIGHTS[device.light],
         "sentence": wording.about_device(device, now_ms),
-        "advice": advice if for_staff else "",
+        "advice": advice if for_operator else "",
         "lag": wording.number(device.lag_changes) + ("+" if device.is_lag_at_least else ""),
         "lag_age": wording.span(device.lag_ms) if device.is_behind else "",
         "pending": wording.number(device.pending),

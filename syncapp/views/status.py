@@ -1,4 +1,4 @@
-"""The status page: for members their households, for staff all; per household everything live.
+"""The status page: for members their households, for operators all; everything of each, live.
 
 Works without JavaScript: each page is complete when it comes, and asks the same again on reload.
 """
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -25,6 +25,7 @@ from django.views.decorators.http import require_GET, require_POST
 from tenants import audit, summaries
 from tenants.context import call_in_tenant
 from tenants.models import Membership, Summary, Tenant, User
+from tenants.rights import may_help, may_look_after
 
 from .. import summarising
 from ..core.errors import SyncError
@@ -55,7 +56,7 @@ def households(request: HttpRequest) -> HttpResponse:
         "page": page,
         "households": [_line(each) for each in shown],
         "query": query,
-        "is_staff": request.user.is_staff,
+        "is_operator": may_look_after(request.user),
     }
     return render(request, "sync/households.html", context)
 
@@ -71,8 +72,8 @@ def household(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
     except SyncError as error:
         context = {"tenant": tenant, "trouble": error.message}
         return render(request, "sync/away.html", context, status=503)
-    picture = picture_of(overview, people_of(overview), for_staff=request.user.is_staff)
-    context = picture | {"tenant": tenant, "is_staff": request.user.is_staff}
+    picture = picture_of(overview, people_of(overview), for_operator=may_look_after(request.user))
+    context = picture | {"tenant": tenant, "may_ask": _may_ask(request.user, tenant)}
     return render(request, "sync/household.html", context)
 
 
@@ -82,6 +83,9 @@ def household(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
 def sync_now(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
     """Ask the household's devices to sync; whoever sent this without a page gets JSON."""
     tenant = _one_visible(request.user, tenant_id)
+    if not _may_ask(request.user, tenant):
+        audit.note_refusal(audit.Action.SYNC_NOW, tenant, request.user)
+        raise PermissionDenied
     wants_json = request.headers.get("Accept", "").startswith("application/json")
     try:
         request_id = ask_to_sync(tenant.id, str(request.user))
@@ -90,7 +94,7 @@ def sync_now(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
             return JsonResponse({"error": error.message}, status=503)
         messages.error(request, error.message)
     else:
-        if request.user.is_staff:
+        if not _is_member(request.user, tenant):
             audit.note(audit.Action.SYNC_NOW, tenant, request.user)
         if wants_json:
             return JsonResponse({"request": request_id})
@@ -107,17 +111,25 @@ def look(tenant_id: UUID, newest: Any = None) -> Overview:
 
 
 def may_see(user_id: UUID, tenant_id: UUID) -> tuple[bool, bool]:
-    """Whether this person may see a household's status, and whether as staff."""
+    """Whether this person may see a household's status, and whether as an operator."""
     user = User.objects.filter(pk=user_id, is_active=True).first()
     if user is None or not _visible(user).filter(pk=tenant_id).exists():
         return False, False
-    return True, user.is_staff
+    return True, may_look_after(user)
+
+
+def _is_member(user: Any, tenant: Tenant) -> bool:
+    return Membership.objects.filter(user=user, tenant=tenant).exists()
+
+
+def _may_ask(user: Any, tenant: Tenant) -> bool:
+    return may_help(user) or _is_member(user, tenant)
 
 
 def _visible(user: Any) -> QuerySet[Tenant]:
-    """A member's households; staff see all."""
+    """A member's households; operators see all."""
     living = Tenant.objects.exclude(status=Tenant.Status.DELETED)
-    if user.is_staff:
+    if may_look_after(user):
         return living
     mine = Membership.objects.filter(user=user).values("tenant_id")
     return living.filter(pk__in=mine)

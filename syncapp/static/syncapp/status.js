@@ -7,7 +7,7 @@
   const line = document.getElementById("line");
   const said = document.getElementById("said");
   const form = document.getElementById("sync-now");
-  const button = form.querySelector("button");
+  const button = form?.querySelector("button");
   const FIRST_PAUSE_MS = 1000;
   const LAST_PAUSE_MS = 30000;
   // The server speaks every five seconds, if only to say that nothing has changed.
@@ -67,7 +67,7 @@
     };
   }
 
-  form.addEventListener("submit", async (event) => {
+  form?.addEventListener("submit", async (event) => {
     if (!line.classList.contains("is-live")) return; // the plain way shows the answers, too
     event.preventDefault();
     button.disabled = true;

@@ -45,6 +45,7 @@ SHELL_DOORS = [
     "tenants.management",
     "tenants.memberships",
     "tenants.models",
+    "tenants.rights",
     "tenants.shape",
 ]
 # The pages of people's households offer what a household can be taken along as.

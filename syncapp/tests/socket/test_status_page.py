@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Permission
 from django.test import Client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -34,11 +35,22 @@ def owner(household: Household) -> User:
 
 
 @pytest.fixture
-def staff(new_person: Callable[[], User]) -> User:
-    person = new_person()
-    person.is_staff = True
-    person.save()
-    return person
+def new_staff(new_person: Callable[[], User]) -> Callable[..., User]:
+    """Makes staff with these of Django's permissions."""
+
+    def make(*permissions: str) -> User:
+        person = new_person()
+        person.is_staff = True
+        person.save()
+        person.user_permissions.add(*Permission.objects.filter(codename__in=permissions))
+        return person
+
+    return make
+
+
+@pytest.fixture
+def staff(new_staff: Callable[..., User]) -> User:
+    return new_staff("view_tenant", "change_tenant")
 
 
 def browser(person: User, **options: Any) -> Client:
@@ -172,7 +184,7 @@ def test_every_sentence_is_translated() -> None:
         source = path.read_text(encoding="utf-8")
         for each in re.findall(r'(?:gettext_lazy|\b_)\(\s*((?:"(?:[^"\\]|\\.)+"\s*)+)', source):
             wanted.add("".join(re.findall(r'"((?:[^"\\]|\\.)+)"', each)))
-    for folder in ("sync", "admin/households"):
+    for folder in ("sync", "admin/households", "admin/tokens"):
         for path in (settings.ROOT / "templates" / folder).glob("*.html"):
             text = path.read_text(encoding="utf-8")
             wanted |= set(re.findall(r"""{% translate ["'](.+?)["'] %}""", text))
@@ -337,6 +349,25 @@ def test_what_staff_do_is_written_down_and_what_members_do_is_not(
         browser(person).post(f"/sync/{household.id}/now/")
     (entry,) = AuditEntry.objects.all()
     assert (entry.action, entry.actor, entry.tenant_id) == ("sync_now", staff, household.id)
+
+
+def test_staff_see_and_do_what_they_were_allowed_to(
+    household: Household, new_staff: Callable[..., User], open_page: Callable[..., Page]
+) -> None:
+    """S46"""
+    AuditEntry.objects.all().delete()
+    page = f"/sync/{household.id}/"
+    nobody, watcher = new_staff(), new_staff("view_tenant")
+    assert str(household.id) not in browser(nobody).get("/sync/").content.decode()
+    assert browser(nobody).get(page).status_code == 404
+    assert browser(nobody).post(f"{page}now/").status_code == 404
+    assert open_page(nobody, household).hear_close() == 4403
+    text = page_of(watcher, household)
+    assert "sync-now" not in text
+    assert open_page(watcher, household).hear()["html"]
+    assert browser(watcher).post(f"{page}now/").status_code == 403
+    (entry,) = AuditEntry.objects.all()
+    assert (entry.action, entry.actor, entry.detail) == ("refused", watcher, "sync_now")
 
 
 def test_a_foreign_page_is_refused_outright(
