@@ -1,17 +1,23 @@
 // What went wrong, in words for the person in front of it.
 
-
 import { hasMessage, t } from "./i18n"
 import { notify } from "./notices"
 import { Trouble } from "./services/errors"
+import type { Problems } from "./types"
 
 export function useTroubles() {
-
   /** The sentence for a code; `message`, or a general one, for codes that only others know. */
   function sentence(code: string, message = ""): string {
     const key = `problem.${code}`
     if (hasMessage(key)) return t(key)
     return message !== "" && message !== code ? message : t("problem.other")
+  }
+
+  /** The sentence for each field in which something is wrong. */
+  function sentences(problems: Problems): Readonly<Record<string, string>> {
+    return Object.fromEntries(
+      Object.entries(problems).map(([field, code]) => [field, sentence(code)]),
+    )
   }
 
   function sentenceOf(error: unknown): string {
@@ -31,5 +37,5 @@ export function useTroubles() {
     }
   }
 
-  return { sentence, sentenceOf, attempt }
+  return { sentence, sentences, sentenceOf, attempt }
 }

@@ -1,0 +1,59 @@
+// The course of a form for one row: what was typed, what is wrong with it, saving, deleting.
+
+import { computed, reactive, ref } from "vue"
+
+import { notify } from "../../notices"
+import { useTroubles } from "../../troubles"
+
+/** By field, in words. */
+export type Said = Readonly<Record<string, string>>
+
+interface Verbs {
+  /** What is wrong with what was typed; nothing is written while there is any of it. */
+  readonly check: () => Said
+  /** Write it, and answer what the person is told. */
+  readonly write: () => Promise<string>
+  /** Whether it was done: then the form closes. */
+  readonly remove: () => Promise<boolean>
+  readonly restore: () => Promise<boolean>
+}
+
+export type RowFormState = ReturnType<typeof useRowForm>
+
+export function useRowForm(draft: object, verbs: Verbs) {
+  const { sentenceOf } = useTroubles()
+  const opened = JSON.stringify(draft)
+  const isDone = ref(false)
+  const isDirty = computed(() => !isDone.value && JSON.stringify(draft) !== opened)
+  const problems = ref<Said>({})
+  const failure = ref("")
+  let isWriting = false
+
+  async function save(): Promise<void> {
+    // A second press while the first is being written would make a second row.
+    if (isWriting) return
+    failure.value = ""
+    problems.value = verbs.check()
+    if (Object.keys(problems.value).length > 0) return
+    isWriting = true
+    try {
+      const told = await verbs.write()
+      isDone.value = true
+      notify(told)
+    } catch (error) {
+      failure.value = sentenceOf(error)
+    } finally {
+      isWriting = false
+    }
+  }
+
+  async function remove(): Promise<void> {
+    isDone.value = await verbs.remove()
+  }
+
+  async function restore(): Promise<void> {
+    isDone.value = await verbs.restore()
+  }
+
+  return reactive({ problems, failure, isDirty, isDone, save, remove, restore })
+}
