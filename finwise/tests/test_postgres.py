@@ -92,6 +92,7 @@ def test_a_killed_process_leaves_nothing_running(state_dir: Path) -> None:
     process.kill()
     process.communicate()
     wait_for_end(*left)
+    assert all(has_ended(each) for each in left)
 
 
 def test_killed_postgresql_comes_back_with_what_was_committed(

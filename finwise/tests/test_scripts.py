@@ -96,26 +96,34 @@ def test_what_pip_says_becomes_a_sentence(environment: ModuleType, said: str, to
     assert told in environment.sentence_for(said, "Could not install it")
 
 
+@pytest.fixture
+def current(tmp_path: Path, environment: ModuleType) -> Path:
+    """An environment that says it holds what is pinned."""
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").touch()
+    digest = environment.digest(venv, environment.RUNTIME)
+    (venv / "requirements.installed").write_text(digest)
+    return venv
+
+
 def test_a_current_environment_is_left_alone(
-    environment: ModuleType, monkeypatch: pytest.MonkeyPatch
+    current: Path, environment: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    venv = Path(sys.prefix)
-    if not environment.is_installed(venv, environment.RUNTIME):
-        pytest.skip("the tests do not run in an environment that script/setup made")
-    monkeypatch.setattr(environment, "run", None)
-    environment.ensure(venv, [environment.RUNTIME])
+    steps: list[str] = []
+    for step in ("create", "install"):
+        monkeypatch.setattr(environment, step, lambda *_, step=step: steps.append(step))
+    environment.ensure(current, [environment.RUNTIME])
+    assert steps == []
+    (current / "requirements.installed").write_text("of other requirements")
+    environment.ensure(current, [environment.RUNTIME])
+    assert steps == ["create", "install"]
 
 
-def test_an_environment_that_was_moved_is_made_anew(
-    tmp_path: Path, environment: ModuleType
-) -> None:
-    (tmp_path / "a" / "bin").mkdir(parents=True)
-    (tmp_path / "a" / "bin" / "python").touch()
-    digest = environment.digest(tmp_path / "a", environment.RUNTIME)
-    (tmp_path / "a" / "requirements.installed").write_text(digest)
-    assert environment.is_installed(tmp_path / "a", environment.RUNTIME)
-    (tmp_path / "a").rename(tmp_path / "b")
-    assert not environment.is_installed(tmp_path / "b", environment.RUNTIME)
+def test_an_environment_that_was_moved_is_made_anew(current: Path, environment: ModuleType) -> None:
+    assert environment.is_installed(current, environment.RUNTIME)
+    moved = current.rename(current.with_name("moved"))
+    assert not environment.is_installed(moved, environment.RUNTIME)
 
 
 def server(state_dir: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

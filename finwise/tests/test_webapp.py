@@ -96,8 +96,13 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_built_from_the_same_sources_is_left_alone(
     sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "build", None)
+    builds: list[str] = []
+    monkeypatch.setattr(build, "build", lambda: builds.append("built"))
     build.ensure()
+    assert builds == []
+    (sources / "src" / "main.ts").write_text("start(again)")
+    build.ensure()
+    assert builds == ["built"]
 
 
 @pytest.mark.parametrize("change", ["text", "name", "new"])

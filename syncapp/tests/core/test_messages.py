@@ -19,6 +19,7 @@ from syncapp.core.messages import (
     UP_FRAMES,
     Ack,
     Error,
+    Hello,
     News,
     Push,
     Result,
@@ -250,7 +251,8 @@ def test_a_hello_is_checked_exactly(changes):
 @pytest.mark.parametrize("years", [-10, 10, -1970])
 def test_no_frame_is_refused_because_of_a_clock(years):
     clock_ms = 1_700_000_000_000 + years * 365 * 24 * 3600 * 1000
-    text_to_up(with_hello(clockMs=clock_ms))
+    frame = text_to_up(with_hello(clockMs=clock_ms))
+    assert isinstance(frame, Hello) and frame.clock_ms == clock_ms
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ async def test_it_comes_back_by_itself(server):
         await serving.flush()
         await a.until(lambda: sum(isinstance(each, Hello) for each in server.heard) == 2)
         await a.until(lambda: a.is_up_to_date)
+        assert a.phase == "idle"
 
 
 async def test_a_server_that_is_not_there_is_told_in_words():
@@ -156,6 +157,7 @@ async def test_an_edit_by_another_program_on_the_same_store_is_sent(server, tmp_
         other = DeviceClient(serving.url, TOKEN, str(path), entities=HOUSEHOLD)
         other.replica.create("account_group", {"name": "importiert"})
         await a.until(lambda: bool(server.home.all_rows()))
+        assert [row.fields["name"] for row in server.home.all_rows().values()] == ["importiert"]
         other.store.close()
 
 

@@ -77,7 +77,7 @@ def test_values_that_languages_judge_differently(group):
 
 
 @pytest.mark.parametrize("case", cases("outbox", "folding"), ids=title)
-def test_what_folds(case):
+def test_what_a_later_entry_rewrites_is_gone(case):
     entries = entries_of(case["entries"])
     folded = fold(entries, entry_of(case["added"]))
     assert [each.local for each in folded.gone] == case["gone"]

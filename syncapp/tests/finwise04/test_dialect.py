@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import unicodedata
 import uuid
-from contextlib import suppress
 from decimal import Decimal
 
 import msgspec
@@ -142,8 +141,12 @@ frames = st.fixed_dictionaries(
 
 @given(json_values | frames)
 def test_whatever_is_said_is_read_or_refused_with_a_code(value):
-    with suppress(SyncError):
-        dialect.text_to_said(json.dumps(value))
+    try:
+        said = dialect.text_to_said(json.dumps(value))
+    except SyncError as refused:
+        assert refused.code == "bad_frame"
+    else:
+        assert isinstance(said, dialect.Said)
 
 
 @given(st.dictionaries(st.sampled_from([*ENTITY.fields, "id", "updated_at"]), json_values))

@@ -317,6 +317,7 @@ def test_a_handshake_that_is_cut_off_in_the_middle_disturbs_nobody(
     for text in (b"GET", b"GET /ws/sync/ HTTP/1.1\r\nHost: x\r\n", b"\x00" * 1000, b""):
         with socket.create_connection(host) as raw:
             raw.sendall(text)
+    phone.online().ping()
 
 
 def test_a_socket_that_vanishes_right_after_its_handshake_disturbs_nobody(
