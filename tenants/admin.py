@@ -21,7 +21,13 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from syncapp.core.errors import SyncError
 from tenants import audit
-from tenants.memberships import LastOwner, end_membership, set_role
+from tenants.memberships import (
+    LastOwner,
+    end_membership,
+    households_that_need,
+    last_owner_of,
+    set_role,
+)
 from tenants.models import Membership, Token, User
 from tenants.tokens import revoke_token
 
@@ -94,8 +100,14 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
             raise PermissionDenied  # people set their own, by the link that is mailed to them
         return super().user_change_password(request, id, form_url)
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Locking somebody out cannot wait, but what nobody can manage then is said."""
+        super().save_model(request, obj, form, change)
+        if change and not obj.is_active and (alone := households_that_need(obj)):
+            messages.warning(request, last_owner_of(alone))
+
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return False  # a household without its owner could not be managed: make them inactive
+        return False  # takes more than a row: manage.py delete_user; or make them inactive
 
 
 class MembershipForm(forms.ModelForm):

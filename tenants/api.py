@@ -100,7 +100,11 @@ def rename(request: HttpRequest, household: UUID) -> HttpResponse:
     name = _name_in(request)
     if name is None:
         return problem(422, "required", f"A name of 1 to {NAME_MAX_CHARACTERS} characters.")
-    Tenant.objects.filter(pk=household).exclude(status=Tenant.Status.DELETED).update(name=name)
+    # The right is asked for once more, by the statement that makes use of it.
+    mine = Membership.objects.filter(user=request.user.pk, role=Membership.Role.OWNER)
+    renamed = Tenant.objects.filter(pk=household, memberships__in=mine)
+    if not renamed.exclude(status=Tenant.Status.DELETED).update(name=name):
+        return problem(403, "forbidden", "Only an owner may rename the household.")
     return JsonResponse({"id": str(household), "name": name})
 
 

@@ -27,6 +27,7 @@ class Action(StrEnum):
     SET_ROLE = "set_role"
     END_MEMBERSHIP = "end_membership"
     REVOKE_TOKEN = "revoke_token"  # noqa: S105
+    DELETE_PERSON = "delete_person"
     LOOK_INSIDE = "look_inside"
     REFUSED = "refused"  # the detail names what was tried
     EDIT_ROW = "edit_row"
@@ -48,6 +49,7 @@ WORDS = {
     Action.SET_ROLE: _("said what a person may do"),
     Action.END_MEMBERSHIP: _("ended a membership"),
     Action.REVOKE_TOKEN: _("revoked a token"),
+    Action.DELETE_PERSON: _("deleted a person"),
     Action.LOOK_INSIDE: _("looked inside"),
     Action.REFUSED: _("tried what they may not do"),
     Action.EDIT_ROW: _("changed a row"),

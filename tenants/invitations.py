@@ -3,7 +3,8 @@
 An invitation goes to an e-mail address as a link with a secret; only a hash of it is kept.
 It ends by being accepted, declined or withdrawn, or after some days. Whoever has confirmed
 that address may accept without the link; whoever has the link and another address has to
-say so expressly.
+say so expressly. It is worth what its sender may do: who owns the household no more has
+invited nobody.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import secrets
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -25,6 +25,7 @@ from syncapp import repository
 from tenants.access import announce
 from tenants.addresses import confirmed_addresses
 from tenants.context import call_in_tenant
+from tenants.memberships import refuse_unless_owner
 from tenants.models import Invitation, Membership, Tenant, User
 
 VALID_FOR = timedelta(days=14)
@@ -67,36 +68,29 @@ def invite(
 
     invited_by: None for the operator, who has no limits.
 
-    Raises AlreadyMember, TooManyInvitations, and ValueError for an unknown role.
+    Raises NotOwner, AlreadyMember, TooManyInvitations, Busy and DatabaseAway, NotYours if the
+    household is gone, and ValueError for an unknown role.
     """
     if role not in Membership.Role.values:
         raise ValueError(f"{role!r} is not a role; there are {', '.join(Membership.Role.values)}.")
     address = User.objects.normalize_email(email)
-    with transaction.atomic():
-        # Locked, so that twenty invitations in the same moment count each other.
-        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-        if Membership.objects.filter(tenant=tenant, user__email=address).exists():
-            raise AlreadyMember(_("This person belongs to the household already."))
-        now = timezone.now()
-        Invitation.objects.filter(expires_at__lt=now - KEPT_FOR).delete()
-        open_invitations().filter(tenant=tenant, email=address).update(withdrawn_at=now)
-        if invited_by is not None:
-            _refuse_beyond_limits(tenant, invited_by)
-        secret = secrets.token_urlsafe(_SECRET_BYTES)
-        invitation = Invitation.objects.create(
-            tenant=tenant,
-            email=address,
-            role=role,
-            invited_by=invited_by,
-            secret_hash=_hash(secret),
-            expires_at=now + VALID_FOR,
-        )
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    invitation: Invitation = call_in_tenant(
+        tenant.id, _invite, tenant, address, role, invited_by, _hash(secret)
+    )
     return invitation, f"{invitation.id.hex}-{secret}"
 
 
 def open_invitations() -> QuerySet[Invitation]:
     """Return every invitation that can still be accepted."""
+    still_owns = Membership.objects.filter(
+        tenant=OuterRef("tenant"),
+        user=OuterRef("invited_by"),
+        user__is_active=True,
+        role=Membership.Role.OWNER,
+    )
     return Invitation.objects.filter(
+        Q(invited_by=None) | Exists(still_owns),
         accepted_at=None,
         declined_at=None,
         withdrawn_at=None,
@@ -163,15 +157,55 @@ def decline(invitation: Invitation) -> None:
     _end(invitation, "declined_at")
 
 
-def withdraw(invitation: Invitation) -> None:
-    """Take back what was sent. Raises NoLongerOpen."""
+def withdraw(invitation: Invitation, *, by: User | None = None) -> None:
+    """Take back what was sent.
+
+    by: the owner whose right it is; None for the operator.
+
+    Raises NotOwner, NoLongerOpen, Busy and DatabaseAway.
+    """
+    call_in_tenant(invitation.tenant_id, _withdraw, invitation, by)
+
+
+def _invite(
+    connection: BaseDatabaseWrapper,
+    tenant: Tenant,
+    address: str,
+    role: str,
+    invited_by: User | None,
+    secret_hash: str,
+) -> Invitation:
+    # The head's lock comes first, as in every change of who belongs to a household. Twenty
+    # invitations in the same moment count each other.
+    repository.lock_head(connection, tenant.schema_name)
+    refuse_unless_owner(tenant, invited_by)
+    if Membership.objects.filter(tenant=tenant, user__email=address).exists():
+        raise AlreadyMember(_("This person belongs to the household already."))
+    now = timezone.now()
+    Invitation.objects.filter(expires_at__lt=now - KEPT_FOR).delete()
+    open_invitations().filter(tenant=tenant, email=address).update(withdrawn_at=now)
+    if invited_by is not None:
+        _refuse_beyond_limits(tenant, invited_by)
+    return Invitation.objects.create(
+        tenant=tenant,
+        email=address,
+        role=role,
+        invited_by=invited_by,
+        secret_hash=secret_hash,
+        expires_at=now + VALID_FOR,
+    )
+
+
+def _withdraw(connection: BaseDatabaseWrapper, invitation: Invitation, by: User | None) -> None:
+    repository.lock_head(connection, invitation.tenant.schema_name)
+    refuse_unless_owner(invitation.tenant, by)
     _end(invitation, "withdrawn_at")
 
 
 def _accept(connection: BaseDatabaseWrapper, invitation: Invitation, user_id: UUID) -> None:
     schema = invitation.tenant.schema_name
-    # The head's lock comes first, as in every change of who belongs to a household.
     repository.lock_head(connection, schema)
+    # Asked under the lock: it may have been used, or its sender taken out, a moment ago.
     if not open_invitations().filter(pk=invitation.pk).exists():
         raise NoLongerOpen(_("This invitation is not valid any more. Ask for a new one."))
     place = {"tenant_id": invitation.tenant_id, "user_id": user_id}

@@ -104,14 +104,24 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.email = UserManager.normalize_email(self.email)
         written = kwargs.get("update_fields")
         is_about_address = written is None or {"email", "email_verified"} & set(written)
+        # Django's note of a password that was set, and not only hashed anew.
+        is_new_password = self._password is not None and (written is None or "password" in written)
         with transaction.atomic():
             if is_about_address:
                 addresses.before_save(self)
             super().save(*args, **kwargs)
             if is_about_address:
                 addresses.after_save(self)
+            if is_new_password:
+                # Whoever knew the old one may have made them; sessions end by their fingerprint.
+                self.tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
             if written is None or {"password", "is_active", "session_salt"} & set(written):
                 announce(connections[DEFAULT_DB_ALIAS], self.id)
+
+    def set_unusable_password(self) -> None:
+        """As a new password that nobody knows: `save` ends what came in with the old one."""
+        super().set_unusable_password()
+        self._password = ""
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Django's fingerprint of a session: a changed password ends it, and so does the salt."""
@@ -196,8 +206,10 @@ class Membership(models.Model):
         VIEWER = "viewer", _("viewer")
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
+    # A person goes by `tenants.memberships.delete_person`, which leaves no household behind that
+    # nobody owns, and no mirror of a member who is not there.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships"
     )
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.EDITOR)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

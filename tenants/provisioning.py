@@ -24,6 +24,7 @@ from syncapp.core.errors import CreationLimit, EmailUnverified, NotYours
 from tenants import migrating, template
 from tenants.access import announce
 from tenants.faults import Fault, fault_of, telling_faults, without_values
+from tenants.memberships import refuse_unless_owner
 from tenants.models import Membership, Tenant, User
 from tenants.names import checked_schema_name, schema_name
 
@@ -98,17 +99,19 @@ def migrations_behind(status: str) -> int:
     return behind.filter(status=status).count()
 
 
-def delete_household(tenant_id: UUID) -> None:
+def delete_household(tenant_id: UUID, *, by: User | None = None) -> None:
     """Drop a household's schema, for good. Its row stays, so that its UUID stays reserved.
 
-    Raises Busy if somebody is at work in it, Tenant.DoesNotExist.
+    by: the owner whose right it is; None for the operator.
+
+    Raises Busy if somebody is at work in it, NotOwner, Tenant.DoesNotExist.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     with telling_faults():
         for attempt in range(1, DELETE_ATTEMPTS + 1):
             try:
                 with transaction.atomic():
-                    _delete(connection, tenant_id)
+                    _delete(connection, tenant_id, by)
                 return
             except Error as error:
                 # A device that reads at this moment holds some of the tables, and wants others.
@@ -117,9 +120,15 @@ def delete_household(tenant_id: UUID) -> None:
                     raise
 
 
-def _delete(connection: BaseDatabaseWrapper, tenant_id: UUID) -> None:
+def _delete(connection: BaseDatabaseWrapper, tenant_id: UUID, by: User | None) -> None:
     _claim(connection, tenant_id)
     tenant = Tenant.objects.get(pk=tenant_id)
+    if by is not None:
+        if tenant.status == Tenant.Status.DELETED:
+            return  # by another owner, who was a moment faster
+        # Not for the operator: what is half made has no head, and has to go all the same.
+        repository.lock_head(connection, checked_schema_name(tenant.schema_name))
+        refuse_unless_owner(tenant, by)
     members = list(tenant.memberships.values_list("user_id", flat=True))
     tenant.memberships.all().delete()
     with connection.cursor() as cursor:

@@ -11,6 +11,7 @@ from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -24,7 +25,14 @@ from syncapp.portable import export_household
 from tenants.forms import InvitationForm, RemovalForm
 from tenants.invitations import InvitationRefused, invite, open_invitations_of, withdraw
 from tenants.mail import send_invitation
-from tenants.memberships import LastOwner, NotMember, end_membership, hand_over, set_role
+from tenants.memberships import (
+    LastOwner,
+    NotMember,
+    NotOwner,
+    end_membership,
+    hand_over,
+    set_role,
+)
 from tenants.models import Membership, Tenant, User
 from tenants.pages.who import membership, person
 from tenants.provisioning import delete_household
@@ -43,6 +51,8 @@ def back_with_the_reason(
     ) -> HttpResponse:
         try:
             return view(request, tenant_id, *args, **kwargs)
+        except NotOwner:
+            raise PermissionDenied from None  # a moment ago this person was one
         except (LastOwner, NotMember, InvitationRefused) as error:
             messages.error(request, str(error))
         except SyncError:
@@ -85,7 +95,7 @@ def invite_person(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
 @back_with_the_reason
 def withdraw_invitation(request: HttpRequest, tenant_id: UUID, pk: UUID) -> HttpResponse:
     mine = membership(request, tenant_id, as_owner=True)
-    withdraw(get_object_or_404(open_invitations_of(mine.tenant), pk=pk))
+    withdraw(get_object_or_404(open_invitations_of(mine.tenant), pk=pk), by=person(request))
     messages.success(request, _("The invitation is withdrawn; its link is void."))
     return redirect("household", tenant_id)
 
@@ -98,7 +108,7 @@ def change_role(request: HttpRequest, tenant_id: UUID, user_id: UUID) -> HttpRes
     member = _member(mine.tenant, user_id)
     role = request.POST.get("role", "")
     if role in Membership.Role.values:
-        set_role(mine.tenant, member, role)
+        set_role(mine.tenant, member, role, by=person(request))
         messages.success(request, _("Changed."))
     return redirect("household", tenant_id)
 
@@ -109,7 +119,7 @@ def change_role(request: HttpRequest, tenant_id: UUID, user_id: UUID) -> HttpRes
 def remove_member(request: HttpRequest, tenant_id: UUID, user_id: UUID) -> HttpResponse:
     mine = membership(request, tenant_id, as_owner=True)
     member = _member(mine.tenant, user_id)
-    end_membership(mine.tenant, member)
+    end_membership(mine.tenant, member, by=person(request))
     messages.success(request, _("%s does not belong to the household any more.") % member)
     if member == person(request):
         return redirect("account")
@@ -178,7 +188,7 @@ def remove(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
     mine = membership(request, tenant_id, as_owner=True)
     form = RemovalForm(request.POST or None, household=mine.tenant)
     if request.method == "POST" and form.is_valid():
-        delete_household(tenant_id)
+        delete_household(tenant_id, by=person(request))
         messages.success(request, _("“%s” is gone for good.") % mine.tenant.name)
         return redirect("account")
     return render(request, "tenants/remove.html", {"household": mine.tenant, "form": form})

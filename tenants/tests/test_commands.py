@@ -21,7 +21,7 @@ from tenants.tokens import token_of
 
 OURS = ["create_tenant", "list_tenants", "delete_tenant", "migrate_tenants", "prepare_template"]
 OURS += ["create_token", "create_user", "set_role", "migrate", "check_isolation"]
-OURS += ["invite", "accept_invitation", "hand_over", "remove_member"]
+OURS += ["invite", "accept_invitation", "hand_over", "remove_member", "delete_user"]
 
 
 def run(command: str, *arguments: str) -> str:

@@ -1,7 +1,12 @@
+from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
+from unittest import mock
 
 import pytest
+from django.contrib.auth.hashers import get_hasher, make_password
+from django.core.management import call_command
 from django.utils import timezone
 
 from tenants.models import Token, User
@@ -57,3 +62,53 @@ def test_use_is_noted_but_not_at_every_connection(
 @pytest.mark.parametrize("name", ["importer"])
 def test_two_tokens_never_share_a_secret(anna: User, name: str) -> None:
     assert len({create_token(anna, name) for _ in range(20)}) == 20
+
+
+def end_by_set_password(user: User) -> None:
+    user.set_password("another pass phrase")
+    user.save(update_fields=["password"])
+
+
+def end_by_the_operators_command(user: User) -> None:
+    with mock.patch("getpass.getpass", return_value="another pass phrase"):
+        call_command("changepassword", user.email, stdout=StringIO())
+
+
+def end_by_taking_the_password_away(user: User) -> None:
+    user.set_unusable_password()
+    user.save()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [end_by_set_password, end_by_the_operators_command, end_by_taking_the_password_away],
+)
+def test_a_new_password_revokes_what_may_have_been_made_with_the_old_one(
+    anna: User, new_person: Callable[..., User], change: Callable[[User], None]
+) -> None:
+    bert = new_person("bert")
+    mine, his = create_token(anna, "phone"), create_token(bert, "phone")
+    change(anna)
+    assert token_of(mine) is None
+    assert token_of(his) is not None
+
+
+def test_whatever_is_no_new_password_leaves_tokens_alone(anna: User) -> None:
+    anna.set_password("correct horse battery")
+    anna.save()
+    mine = create_token(anna, "phone")
+    anna.display_name = "Anna"
+    anna.save()
+    anna.save(update_fields=["display_name"])
+    again = User.objects.get(pk=anna.pk)
+    again.save()
+    # Hashed anew at a sign-in, because hashes have become slower meanwhile.
+    weak = make_password("correct horse battery", hasher="pbkdf2_sha256")
+    _, count, salt, _ = weak.split("$")
+    hasher = get_hasher("pbkdf2_sha256")
+    again.password = hasher.encode("correct horse battery", salt, iterations=int(count) // 10)
+    User.objects.filter(pk=anna.pk).update(password=again.password)
+    assert again.check_password("correct horse battery")
+    again.refresh_from_db()
+    assert again.password.split("$")[1] == count
+    assert token_of(mine) is not None
