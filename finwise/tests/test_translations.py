@@ -1,6 +1,7 @@
 """Every sentence on a page exists in German, and what is read is what was written."""
 
 import re
+from collections import Counter
 
 import pytest
 
@@ -30,6 +31,16 @@ def test_every_sentence_of_a_page_or_mail_exists_in_german() -> None:
     catalogue = "".join(po.read_text(encoding="utf-8") for po in CATALOGUES)
     assert len(sentences) > 100
     assert {each for each in sentences if f'msgid "{each}"\nmsgstr "' not in catalogue} == set()
+
+
+def test_no_sentence_is_translated_in_two_places() -> None:
+    """Django would take one of the two, and nobody could say which."""
+    ids = [
+        each
+        for po in CATALOGUES
+        for each in re.findall(r'^msgid "(.+)"$', po.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert [each for each, times in Counter(ids).items() if times > 1] == []
 
 
 def test_a_line_that_is_not_understood_is_named() -> None:

@@ -9,7 +9,7 @@ export class ImageFailure extends Error {
 }
 
 /** The bytes of the picture itself; base64 makes them a third more. */
-export const IMAGE_MAX_BYTES = 100 * 1024
+const IMAGE_MAX_BYTES = 100 * 1024
 const SIDES_PX = [384, 256, 160, 96]
 const QUALITIES = [0.86, 0.7, 0.5]
 

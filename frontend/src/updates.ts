@@ -7,8 +7,6 @@ const LOOK_EVERY_MS = 60 * 60 * 1000
 
 /** A new version has been fetched and waits. */
 export const isUpdateReady = ref(false)
-/** The app has just become able to open without a network. */
-export const isOfflineReady = ref(false)
 
 let activate: (() => Promise<void>) | null = null
 
@@ -17,9 +15,6 @@ export function watchUpdates(): void {
   const update = registerSW({
     onNeedRefresh() {
       isUpdateReady.value = true
-    },
-    onOfflineReady() {
-      isOfflineReady.value = true
     },
     onRegisteredSW(_url, registration) {
       if (registration === undefined) return

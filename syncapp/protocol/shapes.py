@@ -138,9 +138,5 @@ def close_codes() -> dict[int, list[str]]:
     return dict(sorted(found.items()))
 
 
-def is_optional(annotation: Any) -> bool:
-    return type(None) in typing.get_args(annotation) and is_union(annotation)
-
-
 def is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (Union, types.UnionType)

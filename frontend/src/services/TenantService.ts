@@ -10,7 +10,7 @@ import { OpenHousehold, type Surroundings } from "./OpenHousehold"
 import type { HouseholdPort } from "./ports"
 import type { Registry, Replica, ToldHousehold } from "./registry"
 
-export const APP = "finwise-web"
+const APP = "finwise-web"
 
 /** What of `Surroundings` comes from outside of this service. */
 type Outside = Pick<

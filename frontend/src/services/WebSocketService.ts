@@ -465,7 +465,7 @@ function isDone({ session, isConfirmed }: Conversation, sinceMs: number): boolea
 }
 
 /** Why a sync by hand could not be, in the words of the contract. */
-export function reasonOf(reason: string): Extract<SyncOutcome, { kind: "failed" }>["reason"] {
+function reasonOf(reason: string): Extract<SyncOutcome, { kind: "failed" }>["reason"] {
   switch (reason) {
     case "sign_in":
       return "signed_out"

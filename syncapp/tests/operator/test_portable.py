@@ -179,7 +179,6 @@ def test_a_compacted_delete_is_remembered_by_the_new_household(
 
 
 FUTURE = "ffffffffffff-0000-00000000000000aa"
-NOBODY = str(uuid.UUID(int=1))
 
 
 def _row(lines: list[Line], entity: str = "account") -> Line:

@@ -4,7 +4,6 @@
 import { EXISTS, type Row, isHere, newestStamp, stampAt, valueAt } from "../../sync/core/change"
 import { isSame, merge } from "../../sync/core/merge"
 import type { WireRow } from "../../sync/core/messages"
-import { compareText } from "../../sync/core/text"
 import {
   type Tables,
   type StoredRow,
@@ -62,7 +61,7 @@ function afterPage(base: StoredRow | undefined, told: StoredRow, head: number): 
  * server a newer existence, the row may have been compacted and made anew with less in it, or
  * with older values; then nothing of the tombstone remains.
  */
-export function decided(base: Row, told: Row): Row {
+function decided(base: Row, told: Row): Row {
   if (!isHere(base) && stampAt(told.stamps, EXISTS) > stampAt(base.stamps, EXISTS)) return told
   let row = base
   for (const [name, stamp] of Object.entries(told.stamps)) {
@@ -142,8 +141,4 @@ export async function* baseRows(
     if (last === undefined || chunk.length < size) return
     after = idOf(last)
   }
-}
-
-export function byKey(a: StoredRow, b: StoredRow): number {
-  return compareText(`${a.entity}/${a.id}`, `${b.entity}/${b.id}`)
 }

@@ -1,6 +1,6 @@
 // What every part of the replica stands on: the database, the clock, what is known, who we are.
 
-import { type Fields, type Row, isHere } from "../../sync/core/change"
+import { type Fields, type Row } from "../../sync/core/change"
 import type { Clock } from "../../sync/core/clock"
 import { type Entities, entitiesFrom } from "../../sync/core/entities"
 import { merge } from "../../sync/core/merge"
@@ -322,8 +322,4 @@ export function shownRow(state: RowState): Row | null {
 
 export function fieldsOf(row: Row | null): Fields {
   return row?.fields ?? {}
-}
-
-export function isShown(row: Row | null): row is Row {
-  return isHere(row)
 }

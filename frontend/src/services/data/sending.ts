@@ -176,7 +176,7 @@ async function pendingCount(db: Tables): Promise<number> {
 }
 
 /** When the oldest change that is not decided was made. */
-export async function oldestMadeMs(db: Tables): Promise<number | null> {
+async function oldestMadeMs(db: Tables): Promise<number | null> {
   const oldest = [...(await entriesIn(db, "open", 1)), ...(await entriesIn(db, "healing", 1))]
   return oldest.length === 0 ? null : Math.min(...oldest.map((entry) => entry.madeMs))
 }
