@@ -416,6 +416,10 @@ def apply_push(
 
     A repeat gets the same answer again, without effect. Raises NotYours, Forbidden (the
     frame settles nothing), Restarting.
+
+    A number that somebody else has used shows that the sender is a copy: it takes another
+    identity and sends again what is open. What comes after that number waits for it: taken
+    now, a later change could be stamped before an earlier one, or miss its row's create.
     """
     head, device = _enter(repository, device_id, user_id, push.acknowledged)
     device.acknowledged = max(device.acknowledged, push.acknowledged)
@@ -429,11 +433,13 @@ def apply_push(
     results: list[Result] = []
     fates: list[StoredFate] = []
     own_nodes = device.nodes
+    is_copy = False
     for change in push.changes:
         key = str(change.number)
         stored = answered.get(key)
-        if change.number <= device.acknowledged:
+        if is_copy or change.number <= device.acknowledged:
             result = Result(change.number, "settled")
+            is_copy = is_copy or change.number > push.acknowledged
         elif stored is None:
             result = _decide_change(work, change, own_nodes)
             answered[key] = StoredFate(
@@ -451,7 +457,8 @@ def apply_push(
             result = _repeated(work, change, stored.result)
             work.note_restamped((change.entity, change.id), result.stamp)
         else:
-            result = Result(change.number, "settled")  # a clone: two changes, one number
+            result = Result(change.number, "settled")  # two changes, one number
+            is_copy = True
         results.append(result)
     seq = work.finish(fates)
     return Outcome(Ack(results=results, head=head.seq, anchor=_anchor_of(head)), seq)

@@ -136,8 +136,8 @@ class Hearing(Settling):
         """Merge rows of the server into the base. head: when the page was read.
 
         By stamp: until a restore is noticed, this device may be the only one that still has the
-        newer value. But see `_decided`; what an ack has brought back from a tombstone counts as
-        one, as soon as a page has been read later than that.
+        newer value. But see `_decided`; where an ack has written over a tombstone, the row counts
+        as one, as soon as a page has been read later than that.
         """
         revived = self.store.revived()
         told: list[Row | WireRow] = []

@@ -77,7 +77,8 @@ class Settling(Identity):
         could give it back to a server that is restored to a moment before.
         """
         base, revived_at = self.store.base_row(entry.key), self.store.revived().get(entry.key, 0)
-        gone_at = NO_STAMP if base is None or base.is_here else base.stamps.get(EXISTS, NO_STAMP)
+        # What a walk has told so far counts, though it is not shown yet.
+        gone_at = max(_gone_at(base), _gone_at(self.store.staged_row(entry.key)))
         is_revived = gone_at != NO_STAMP and won.stamps.get(EXISTS, NO_STAMP) > gone_at
         if is_revived and entry.kind != "edit":
             # The tombstone may have been compacted, and the server's row be made anew by this
@@ -159,6 +160,11 @@ class Settling(Identity):
             self.store.park_heal(lost, refused[0].code, refused[0].message)
         self.store.delete_entries(each.local for each in waiting if each.state == "healing")
         return healed if healed.fields else None
+
+
+def _gone_at(row: Row | None) -> str:
+    """The stamp of a tombstone; NO_STAMP of anything else."""
+    return NO_STAMP if row is None or row.is_here else row.stamps.get(EXISTS, NO_STAMP)
 
 
 def _accepted(base: Row | None, won: Row) -> Row:

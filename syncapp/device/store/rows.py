@@ -47,7 +47,7 @@ class BaseRows(Database):
         return [row(*each) for each in found]
 
     def put_base(self, rows: Iterable[Row | WireRow], revived_at: int = 0) -> None:
-        """revived_at: an ack that named this head has brought them back from a tombstone."""
+        """revived_at: an ack that named this head has written over their tombstones."""
         self.run_many(
             "REPLACE INTO base (entity, id, fields, stamp, stamps, revived_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -55,7 +55,7 @@ class BaseRows(Database):
         )
 
     def revived(self) -> dict[Key, int]:
-        """The rows that an ack has brought back and no page has told since, and its head."""
+        """Rows over whose tombstone an ack has written and no page has told since, and its head."""
         found = self.run("SELECT entity, id, revived_at FROM base WHERE revived_at > 0")
         return {(entity, row_id): revived_at for entity, row_id, revived_at in found}
 
@@ -81,6 +81,12 @@ class BaseRows(Database):
     def staged(self) -> list[WireRow]:
         found = self.run("SELECT entity, id, fields, stamp, stamps FROM staging")
         return [wire(*each) for each in found]
+
+    def staged_row(self, key: Key) -> Row | None:
+        found = self.run(
+            "SELECT fields, stamp, stamps FROM staging WHERE entity = ? AND id = ?", *key
+        ).fetchone()
+        return None if found is None else row(*key, *found)
 
     def staged_keys(self) -> list[Key]:
         return self.run("SELECT entity, id FROM staging").fetchall()

@@ -134,6 +134,25 @@ def test_at_every_reset_the_server_adopts_the_devices_number(home):
     assert [each.fate for each in results.ack.results] == ["settled", "applied"]
 
 
+def test_what_comes_after_a_number_that_somebody_else_has_used_takes_no_effect(home):
+    """A copy of the device: it sends all of it again, under an identity of its own."""
+    home.push(change(1), change(2, "edit", {"sortOrder": 2}))
+    before, head = home.row, home.repository.read_head()
+    copied = home.push(
+        change(1), change(2, "edit", {"sortOrder": 5}), change(3, "edit", {"name": "Kopie"})
+    )
+    assert [each.fate for each in copied.ack.results] == ["applied", "settled", "settled"]
+    assert (copied.seq, home.row, home.repository.read_head().seq) == (None, before, head.seq)
+    # The original goes on under its numbers.
+    own = home.push(change(3, "edit", {"sortOrder": 3}), acknowledged=2)
+    assert [each.fate for each in own.ack.results] == ["applied"]
+    late = home.push(change(3, "edit", {"sortOrder": 3}), change(4, "edit", {"name": "Original"}))
+    assert [each.fate for each in late.ack.results] == ["applied", "applied"]
+    pruned = home.push(change(2, "edit", {"sortOrder": 2}), change(5, "edit", {"name": "Kopie"}))
+    assert [each.fate for each in pruned.ack.results] == ["settled", "settled"]
+    assert home.row.fields["name"] == "Original"
+
+
 def test_the_epoch_is_looked_at_first(home):
     home.push(change(1))
     cursor = home.cursor().to_text()

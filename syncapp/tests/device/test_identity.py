@@ -70,6 +70,50 @@ def test_the_same_change_queued_before_the_copy_was_made_has_one_effect(server, 
     assert a.look() == b.look() == rows_of(server.home)
 
 
+def test_a_copys_changes_keep_their_order_though_only_the_first_ones_number_was_used(
+    server, phone, tmp_path
+):
+    """Two changes ahead of time in one push: taken at once, the later would be re-stamped first.
+
+    Found by simulation seed 700655.
+    """
+    a = phone(tmp_path / "a.sqlite")
+    group = a.replica.create("account_group", {"name": "eins"})
+    sync(server, a)
+    b = clone(phone, a, tmp_path / "b.sqlite")
+    a.replica.edit("account_group", group, {"image": ""})
+    a.replica.create("account_group", {"name": "von A"})
+    sync(server, a, b)
+    b.clock_off_ms = 4 * 24 * 3600 * 1000  # while it is connected
+    b.replica.edit("account_group", group, {"name": "zwei", "sortOrder": 2})
+    b.replica.edit("account_group", group, {"name": "drei"})
+    assert len(b.store.entries_in("open")) == 2
+    sync(server, b)
+    server.time.pass_s(1)
+    sync(server, a, b)
+    row = b.replica.row("account_group", group)
+    assert (row.fields["name"], row.fields["sortOrder"]) == ("drei", 2)
+    assert a.look() == b.look() == rows_of(server.home)
+    assert a.replica.meta.device != b.replica.meta.device
+
+
+def test_an_edit_waits_for_its_rows_create_whose_number_a_copy_has_used(server, phone, tmp_path):
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    b = clone(phone, a, tmp_path / "b.sqlite")
+    a.replica.create("account_group", {"name": "von A"})
+    server.time.pass_s(1)
+    group = b.replica.create("account_group", {"name": "von B"})
+    b.replica.edit("account_group", group, {"sortOrder": 7})
+    assert len(b.store.entries_in("open")) == 2
+    sync(server, a)
+    sync(server, b)
+    sync(server, a, b)
+    assert not b.replica.refused()
+    assert a.replica.row("account_group", group).fields["sortOrder"] == 7
+    assert a.look() == b.look() == rows_of(server.home)
+
+
 def test_a_phone_restored_from_a_backup_loses_nothing(server, phone, tmp_path):
     a = phone(tmp_path / "a.sqlite")
     a.replica.create("account_group", {"name": "vor der Sicherung"})

@@ -154,12 +154,14 @@ class Oracle:
         state = self.state
         acknowledged = max(acknowledged, state.acknowledged.get(device, 0))
         state.acknowledged[device] = acknowledged
+        is_copy = False  # it has shown that it is one: the rest waits for its new identity
         for change, result in zip(changes, results, strict=True):
             require(change.number == result.number, "answers come in order", change, result)
             key = (device, change.number)
             earlier = state.answered.get(key)
-            if change.number <= acknowledged:
+            if is_copy or change.number <= acknowledged:
                 require(result.fate == "settled", "an acknowledged number is settled", result)
+                is_copy = True
             elif earlier is None:
                 last = state.numbers.get(device, 0)
                 require(
@@ -176,6 +178,7 @@ class Oracle:
                 require(is_same, "a repeat gets the same answer", result, earlier[1])
             else:
                 require(result.fate == "settled", "two changes with one number", change, earlier)
+                is_copy = True
         self._commit(work.rows, work.conflicts, seq)
 
     # --- rows ---------------------------------------------------------------------------

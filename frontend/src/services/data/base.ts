@@ -23,8 +23,8 @@ const idOf = ({ entity, id }: StoredRow): Id => [entity, id]
  * Merge rows of the server into the base. Returns how many of them are new here.
  *
  * By stamp: until a restore is noticed, this device may be the only one that still has the newer
- * value. But see `decided`; what an ack has brought back from a tombstone counts as one, as soon
- * as a page has been read (head) later than that.
+ * value. But see `decided`; where an ack has written over a tombstone, the row counts as one, as
+ * soon as a page has been read (head) later than that.
  */
 export async function takeIntoBase(
   db: Tables,

@@ -1,7 +1,7 @@
 // One IndexedDB database for each (person, household): its tables, and its errors in words.
 //
 // base      each row as the server last decided it. kept: the server has it no more, but an edit
-//           of it is undecided. revivedAt: an ack has brought it back from its tombstone; the newest
+//           of it is undecided. revivedAt: an ack has written over its tombstone; the newest
 //           head that such an ack named; absent or 0: a page has told it since
 // staging   the pages of a walk that is not complete
 // heal      whole rows that a restored server lacks, to be sent as `rows`; a new version with

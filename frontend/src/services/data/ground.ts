@@ -227,7 +227,7 @@ export interface RowState {
   readonly key: Key
   base: Row | null
   isKept: boolean
-  /** An ack has brought it back from its tombstone, and no page has told it since. */
+  /** An ack has written over its tombstone, and no page has told it since. */
   isRevived: boolean
   readonly heal: Row | null
   /** Open, parked or being healed, in queue order. */

@@ -59,7 +59,8 @@ async function settlePush(
   })
   const keys = new Map(open.map(({ entry }) => [keyOf(entry), keyAt(entry)]))
   const states = await statesOf(db, [...keys.values()], { withEntries: false })
-  const settling: Settling = { ground, db, bases: new Map(), puts: [], gone: [] }
+  const goneAt = await stagedTombstones(writing, [...keys.values()])
+  const settling: Settling = { ground, db, goneAt, bases: new Map(), puts: [], gone: [] }
   const used = new Set<number>() // entries whose number somebody else has used
   const effective = new Map<string, string>()
   for (const { result, entry } of open) {
@@ -101,11 +102,27 @@ async function entriesNumbered(
   return new Map(found.map((entry) => [entry.number ?? 0, entry]))
 }
 
+/** The stamps of the tombstones, by row, that a walk has told so far and nobody is shown yet. */
+async function stagedTombstones(
+  { db, meta }: Writing,
+  keys: readonly Key[],
+): Promise<ReadonlyMap<string, string>> {
+  if (!meta.isWalking) return new Map()
+  const found = await db.staging.bulkGet(keys as [string, string][])
+  return new Map(
+    found
+      .filter((staged) => staged !== undefined)
+      .map((staged) => [keyText([staged.entity, staged.id]), goneSince(rowOf(staged))]),
+  )
+}
+
 /** What an answer comes to, written at the end of it at once. */
 interface Settling {
   readonly ground: Ground
   readonly db: Tables
-  /** isUnsure: it was brought back from a tombstone, which may have been compacted. */
+  /** The stamps of tombstones in the staging, by row. */
+  readonly goneAt: ReadonlyMap<string, string>
+  /** isUnsure: it was written over a tombstone, which may have been compacted. */
   readonly bases: Map<string, { readonly base: Row; readonly isUnsure: boolean }>
   readonly puts: Entry[]
   readonly gone: number[]
@@ -122,8 +139,13 @@ async function settleOne(
   if (settled.won !== null) {
     // A row that was only kept is in the household again: the server has just said so.
     const before = state.isKept ? null : state.base
-    const base = accepted(entry, before, settled.won)
-    if (before !== null && !isHere(before) && isHere(base)) state.isRevived = true
+    const staged = settling.goneAt.get(keyOf(entry)) ?? NO_STAMP
+    const goneAt = later(before === null ? NO_STAMP : goneSince(before), staged)
+    const isRevived = goneAt !== NO_STAMP && stampAt(settled.won.stamps, EXISTS) > goneAt
+    // The tombstone may have been compacted, and the server's row be made anew by this very
+    // entry. If it was not, the page tells what else is in it.
+    const base = accepted(isRevived && entry.kind !== "edit" ? null : before, settled.won)
+    if (isRevived) state.isRevived = true
     state.base = base
     state.isKept = false
     settling.bases.set(keyOf(entry), { base, isUnsure: state.isRevived })
@@ -150,14 +172,8 @@ function reopened(ground: Ground, remains: Entry): Entry {
  * it back to a server that is restored to a moment before. At equal stamps the base stays: it was
  * told by the server, perhaps in another form than the one that was typed here.
  */
-function accepted(entry: Entry, base: Row | null, won: Row): Row {
+function accepted(base: Row | null, won: Row): Row {
   if (base === null) return won
-  const goneAt = isHere(base) ? NO_STAMP : stampAt(base.stamps, EXISTS)
-  if (goneAt !== NO_STAMP && entry.kind !== "edit" && stampAt(won.stamps, EXISTS) > goneAt) {
-    // The tombstone may have been compacted, and the server's row be made anew by this very
-    // entry. If it was not, the page tells what else is in it.
-    return won
-  }
   let row = base
   for (const [name, stamp] of Object.entries(won.stamps)) {
     if (stamp > stampAt(row.stamps, name)) {
@@ -165,6 +181,11 @@ function accepted(entry: Entry, base: Row | null, won: Row): Row {
     }
   }
   return row
+}
+
+/** The stamp of a tombstone; `NO_STAMP` of anything else. */
+function goneSince(row: Row): string {
+  return isHere(row) ? NO_STAMP : stampAt(row.stamps, EXISTS)
 }
 
 /**

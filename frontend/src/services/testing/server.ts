@@ -350,7 +350,13 @@ export class HouseholdServer {
     }
     const touched = new Map<string, Row>()
     const lost = new Set<string>() // rows whose create was refused in this push
-    const results = changes.map((change) => this.decide(device, change, touched, lost))
+    let isCopy = false // it has shown that it is one: the rest waits for its new identity
+    const results = changes.map((change): Result => {
+      if (isCopy) return { number: change.number, fate: "settled" }
+      const result = this.decide(device, change, touched, lost)
+      isCopy = result.fate === "settled" && change.number > acknowledged
+      return result
+    })
     this.commit(touched)
     session.send({ type: "ack", of: "push", results, ...this.anchor() } satisfies Ack)
     if (touched.size > 0) this.announce()
