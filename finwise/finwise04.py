@@ -22,6 +22,8 @@ from django.urls import path, re_path
 from django.urls.resolvers import URLPattern
 from django.views.decorators.http import require_safe
 
+from tenants.finwise04 import remember_browser
+
 # Vite writes the base it built for before `assets/`.
 _BASE = re.compile(r"""(?:src|href)=["'](/(?:[\w.-]+/)*)assets/""")
 _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.I)
@@ -84,6 +86,8 @@ class App:
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         response = HttpResponse(file.read_bytes(), content_type=kind)
         response["Content-Security-Policy"] = self._policy(request)
+        if file.name == "index.html":
+            remember_browser(request, response)
         is_hashed = name.startswith("assets/")
         response["Cache-Control"] = (
             "public, max-age=31536000, immutable" if is_hashed else "no-cache"

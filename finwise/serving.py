@@ -15,13 +15,11 @@ from django.db import connections
 from finwise.configuration import keep_connections
 from finwise.monitoring import answer_prometheus
 from finwise.problem import Problem
+from finwise.sockets import Socket
 
 log = logging.getLogger(__name__)
 
 FRAME_MAX_BYTES = 1024 * 1024
-# A FinWise 0.4 app sends images as large as people choose, and would never learn of a refusal
-# that came before its frame was read. Our own sockets still end at 1 MiB.
-FINWISE04_FRAME_MAX_BYTES = 8 * 1024 * 1024
 PING_EVERY_S = 20  # and as long again for the answer: then the socket is gone
 # For sockets to finish the batch in hand; a batch takes a fraction of a second.
 SHUTDOWN_TIMEOUT_S = 10
@@ -80,8 +78,8 @@ def config() -> uvicorn.Config:
     return uvicorn.Config(
         "finwise.asgi:application",
         # Pushes back on a client that does not read, at twice the messages per CPU second.
-        ws="websockets-sansio",
-        ws_max_size=FINWISE04_FRAME_MAX_BYTES if settings.FINWISE04_ENABLED else FRAME_MAX_BYTES,
+        ws=Socket,
+        ws_max_size=FRAME_MAX_BYTES,
         ws_ping_interval=PING_EVERY_S,
         ws_ping_timeout=PING_EVERY_S,
         # A compressor for each socket would cost more memory than everything else about it.

@@ -2,6 +2,8 @@
 
 The app carries no CSRF token and no credential of its own. So whatever writes is taken only
 from a page of ours, as `application/json`, and who asks is whoever our session says.
+
+What its person may read is said in German, as the app is.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import re
 import secrets
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -29,20 +31,26 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 
 from syncapp.core.errors import CreationLimit, EmailUnverified, NotYours, SyncError
 from tenants.hashers import imported
 from tenants.models import Membership, Tenant, User
 from tenants.origins import is_ours
-from tenants.provisioning import provision
+from tenants.provisioning import NAME_MAX_CHARACTERS, provision
 
 BODY_MAX_BYTES = 64 * 1024
 PASSWORD_MAX_CHARACTERS = 1024
-HOUSEHOLD_NAME_MAX_CHARACTERS = 120
+NAMELESS = "Haushalt"
 NAMESAKES_MAX = 5  # whose passwords are tried, when somebody signs in by name
 BROWSER_COOKIE_AGE_S = 400 * 24 * 3600  # as long as browsers keep one
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+BORN_HERE = "finwise04_born_here"  # in the session: fingerprints, by person
+BORN_HERE_MAX = 20
+# They hold emoji and some scripts together. Other characters without a shape only deceive.
+_JOINERS = "\u200c\u200d"
+_SHAPELESS = {"Cc", "Cf", "Co", "Cs"}
+_TOO_OFTEN = "Zu viele Versuche. Bitte warte ein wenig."
 
 log = logging.getLogger(__name__)
 View = Callable[..., HttpResponse]
@@ -66,10 +74,22 @@ def endpoint(**views: View) -> View:
         try:
             response = _checked(request, views)(request, **arguments)
         except Problem as problem:
-            response = JsonResponse({"detail": problem.detail}, status=problem.status)
+            response = JsonResponse(_told(problem), status=problem.status)
         return _finished(request, response, views)
 
     return answer
+
+
+def _told(problem: Problem) -> dict[str, str]:
+    """As the app's own server says it, and as the app shows it, which reads only `message`.
+
+    Where there is none it says "API request failed with status 401" to itself, and what it then
+    does about a wrong password may hang on that.
+    """
+    told = {"detail": problem.detail}
+    if problem.status != 401:
+        told["message"] = f"{problem.detail} (API request failed with status {problem.status})"
+    return told
 
 
 def _checked(request: HttpRequest, views: dict[str, View]) -> View:
@@ -103,8 +123,17 @@ def _finished(request: HttpRequest, response: HttpResponse, views: dict[str, Vie
         response["Access-Control-Allow-Methods"] = ", ".join(sorted(views))
         response["Access-Control-Allow-Headers"] = "content-type"
         response["Vary"] = "Origin"
-    if settings.FINWISE04_ENABLED and settings.FINWISE04_BROWSER_COOKIE not in request.COOKIES:
-        # Outlives sessions, as what the app keeps in the browser does.
+    if settings.FINWISE04_ENABLED:
+        remember_browser(request, response)
+    return response
+
+
+def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
+    """Let this browser be told from others, longer than a session lasts: as long as its data.
+
+    With the app's page already, as two answers at once would give it two names.
+    """
+    if settings.FINWISE04_BROWSER_COOKIE not in request.COOKIES:
         response.set_cookie(
             settings.FINWISE04_BROWSER_COOKIE,
             secrets.token_hex(16),
@@ -113,7 +142,6 @@ def _finished(request: HttpRequest, response: HttpResponse, views: dict[str, Vie
             secure=settings.SESSION_COOKIE_SECURE,
             samesite="Lax",
         )
-    return response
 
 
 # --- people ----------------------------------------------------------------------------
@@ -177,9 +205,13 @@ def put_person(request: HttpRequest) -> HttpResponse:
     if password is None:
         raise Problem(422, "hashed_password is a bcrypt hash of cost 4 to 12.")
     person = User(pk=person_id, email=_email(body), display_name=_name(body), password=password)
+    # In use from now on, whether or not it is they who are signed in: so the keys that came from
+    # here are void when somebody else proves that the address is theirs.
+    person.last_login = timezone.now()
     _sign_up(request, person)
     if not request.user.is_authenticated:
         _sign_in(request, person, "sign_up")
+    _note_born_here(request, person)
     return JsonResponse(_person(person))
 
 
@@ -194,10 +226,10 @@ def change_person(request: HttpRequest, person_id: UUID) -> HttpResponse:
 def _change(request: HttpRequest, person: User | None, body: dict[str, Any]) -> HttpResponse:
     if not request.user.is_authenticated:
         raise Problem(401, "Sign in first.")
-    if person is None or person.pk != request.user.pk:
+    if person is None or (person.pk != request.user.pk and not _is_born_here(request, person)):
         raise Problem(403, "This is somebody else.")
     if _email(body) != person.email:
-        raise Problem(400, "An e-mail address is changed at /accounts/email/.")
+        raise Problem(400, "Deine E-Mail-Adresse änderst du unter /accounts/email/.")
     person.display_name = _name(body)
     person.save(update_fields=["display_name"])
     return JsonResponse(_person(person))
@@ -208,14 +240,14 @@ def _sign_up(request: HttpRequest, person: User) -> None:
     adapter = get_adapter(request)
     # An invitation opens the door for the address that it was sent to.
     if not (settings.ACCOUNT_IS_OPEN or adapter.is_email_verified(request, person.email)):
-        raise Problem(403, "Nobody can sign up here; ask for an invitation.")
+        raise Problem(403, "Hier kann sich niemand selbst anmelden. Bitte um eine Einladung.")
     _limit(request, "signup")
     try:
         with transaction.atomic():
             person.save(force_insert=True)
             EmailAddress.objects.create(user=person, email=person.email, primary=True)
     except IntegrityError:
-        raise Problem(400, "This e-mail address is taken.") from None
+        raise Problem(400, "Diese E-Mail-Adresse ist schon vergeben.") from None
     try:
         send_verification_email_for_user(request, person)
     except OSError:  # the mail can be asked for again; a refusal would be taken for "offline"
@@ -223,15 +255,31 @@ def _sign_up(request: HttpRequest, person: User) -> None:
 
 
 def _sign_in(request: HttpRequest, person: User, method: str) -> None:
+    born_here = request.session.get(BORN_HERE)
     get_adapter(request).login(request, person)
     record_authentication(request, person, method=method, email=person.email)
+    if born_here:  # another's session was emptied
+        request.session[BORN_HERE] = born_here
+
+
+def _note_born_here(request: HttpRequest, person: User) -> None:
+    """Several may have been born offline in one browser, and the app signs none of them in."""
+    noted = [*request.session.get(BORN_HERE, {}).items()]
+    noted.append((str(person.pk), person.get_session_auth_hash()))
+    request.session[BORN_HERE] = dict(noted[-BORN_HERE_MAX:])
+
+
+def _is_born_here(request: HttpRequest, person: User) -> bool:
+    """Whether this very browser has signed them up, and nobody has taken the account since."""
+    noted = request.session.get(BORN_HERE, {}).get(str(person.pk), "")
+    return person.is_active and constant_time_compare(noted, person.get_session_auth_hash())
 
 
 def _authenticated(request: HttpRequest, email: str, password: str) -> User | None:
     try:
         return get_adapter(request).authenticate(request, email=email, password=password)
     except ValidationError:  # too many attempts
-        raise Problem(429, "Too many attempts. Try again later.") from None
+        raise Problem(429, _TOO_OFTEN) from None
 
 
 def _addresses_of(who: str) -> list[str]:
@@ -273,30 +321,37 @@ def announce_household(request: HttpRequest) -> HttpResponse:
     """Make a household that was born on a device; any number of times the same one."""
     body = _body(request)
     person = _who(request, body.get("user_id"))
-    name = body.get("name")
-    if not isinstance(name, str) or _CONTROL.search(name) or not name.strip():
+    if not isinstance(body.get("name"), str):
         raise Problem(422, "A household has a name.")
-    if len(name) > HOUSEHOLD_NAME_MAX_CHARACTERS:
-        raise Problem(422, f"A name has at most {HOUSEHOLD_NAME_MAX_CHARACTERS} characters.")
+    name = _plain(body["name"], NAME_MAX_CHARACTERS) or NAMELESS
     try:
         tenant = provision(_uuid(body.get("uuid")), name, person.pk)
     except NotYours as error:
         raise Problem(404, error.message) from None
-    except EmailUnverified as error:
-        raise Problem(403, error.message) from None
-    except CreationLimit as error:
-        raise Problem(429, error.message) from None
+    except EmailUnverified:
+        raise Problem(403, "Bitte bestätige zuerst deine E-Mail-Adresse.") from None
+    except CreationLimit:
+        raise Problem(429, "Für heute sind es zu viele neue Haushalte.") from None
     except SyncError as error:
         raise Problem(503, error.message) from None
     return JsonResponse(_household(tenant, person))
 
 
 def _who(request: HttpRequest, user_id: Any) -> User:
+    """Who is signed in, if it is they whom the app means.
+
+    Of several people who were born in this browser, the app means one after the other.
+    """
     if not request.user.is_authenticated:
         raise Problem(401, "Sign in first.")
-    if _uuid(user_id) != request.user.pk:
+    person_id = _uuid(user_id)
+    if person_id == request.user.pk:
+        return request.user
+    person = User.objects.filter(pk=person_id).first()
+    if person is None or not _is_born_here(request, person) or is_mfa_enabled(person):
         raise Problem(404, "User not found")
-    return request.user
+    _sign_in(request, person, "sign_up")
+    return person
 
 
 def _household(tenant: Tenant, person: User) -> dict[str, str]:
@@ -348,24 +403,33 @@ def _email(body: dict[str, Any]) -> str:
     email = body.get("email")
     if not isinstance(email, str) or len(email) > 254:
         raise Problem(422, "An e-mail address is needed.")
-    email = User.objects.normalize_email(email)
+    email = User.objects.normalize_email(email.strip())
     try:
         validate_email(email)
     except ValidationError:
-        raise Problem(422, "This is no e-mail address.") from None
+        raise Problem(422, "Das ist keine E-Mail-Adresse.") from None
     return email
 
 
 def _name(body: dict[str, Any]) -> str:
     name = body.get("name")
-    if not isinstance(name, str) or not name.isprintable():
+    if not isinstance(name, str):
         raise Problem(422, "A name is needed.")
-    return name.strip()[: User._meta.get_field("display_name").max_length]
+    return _plain(name, User._meta.get_field("display_name").max_length)
+
+
+def _plain(name: str, max_characters: int) -> str:
+    """A name as it can be shown: on one line, without what has no shape, not too long."""
+    spaced = (" " if each.isspace() else each for each in unicodedata.normalize("NFC", name))
+    shown = "".join(
+        each for each in spaced if each in _JOINERS or unicodedata.category(each) not in _SHAPELESS
+    )
+    return " ".join(shown.split())[:max_characters].strip(f" {_JOINERS}")
 
 
 def _limit(request: HttpRequest, action: str) -> None:
     if not ratelimit.consume(request, app="allauth.account", action=action):
-        raise Problem(429, "Too many attempts. Try again later.")
+        raise Problem(429, _TOO_OFTEN)
 
 
 def _iso(moment: datetime) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.models.functions import Cast, Concat, Lower, Replace
@@ -122,6 +123,24 @@ class User(AbstractBaseUser, PermissionsMixin):
         """As a new password that nobody knows: `save` ends what came in with the old one."""
         super().set_unusable_password()
         self._password = ""
+
+    def check_password(self, raw_password: str) -> bool:
+        """Whether this is the password. One that is hashed anew meanwhile ends no session."""
+        return check_password(raw_password, self.password, self._hash_anew)
+
+    def _hash_anew(self, raw_password: str) -> None:
+        from tenants.sessions import keep_sessions
+
+        with transaction.atomic():
+            stored = User.objects.select_for_update().only("password").get(pk=self.pk).password
+            if stored == self.password:
+                fingerprint = self.get_session_auth_hash()
+                self.set_password(raw_password)
+                self._password = None  # for Django's validators, no other password
+                self.save(update_fields=["password"])
+                keep_sessions(self, fingerprint)
+            elif check_password(raw_password, stored):
+                self.password = stored  # another sign-in was faster
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Django's fingerprint of a session: a changed password ends it, and so does the salt."""

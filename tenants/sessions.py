@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
 
 from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.backends.base import UpdateError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.utils.deprecation import MiddlewareMixin
 
 from tenants.models import User
@@ -42,3 +48,17 @@ def end_all_sessions(user: User) -> None:
     with transaction.atomic():
         user.save(update_fields=["session_salt"])
         UserSession.objects.filter(user=user).delete()
+
+
+def keep_sessions(user: User, fingerprint: str) -> None:
+    """Let the sessions live on that carry this fingerprint: the password is another hash, no more.
+
+    fingerprint: the user's `get_session_auth_hash` so far.
+    """
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    for key in UserSession.objects.filter(user=user).values_list("session_key", flat=True):
+        session = store(key)
+        if constant_time_compare(session.get(HASH_SESSION_KEY, ""), fingerprint):
+            session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+            with suppress(UpdateError):  # it has just ended
+                session.save()

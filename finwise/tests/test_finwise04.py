@@ -6,6 +6,7 @@ import base64
 import hashlib
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory, override_settings
 
@@ -79,6 +80,17 @@ def test_its_pages_may_be_called_as_what_it_asks_for(new_app, client_of, address
     assert b"index-1a2b3c4d" in visit.content
     assert b"index-1a2b3c4d" not in client.get(address, headers={"accept": "*/*"}).content
     assert client.post(address, headers={"accept": "text/html"}).status_code == 403
+
+
+def test_a_browser_is_told_apart_from_the_apps_page_on(new_app, client_of):
+    client = client_of(new_app())
+    name = settings.FINWISE04_BROWSER_COOKIE
+    assert name not in client.get("/assets/index-1a2b3c4d.js").cookies
+    cookie = client.get("/").cookies[name]
+    assert (len(cookie.value), cookie["httponly"], cookie["samesite"]) == (32, True, "Lax")
+    # What the app asks at once, side by side, finds it there.
+    for address in ("/users", "/tenants", "/api/v1/websocket/health", "/", "/accounts"):
+        assert name not in client.get(address).cookies
 
 
 def test_our_service_worker_is_not_the_apps(new_app, client_of, tmp_path):

@@ -9,6 +9,7 @@ asks whom, and what is stored, is `syncapp/finwise04/`.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -22,15 +23,16 @@ import msgspec
 from ..core.change import EXISTS, Row, canonical_text, written_by
 from ..core.clock import NO_STAMP, SERVER_NODE, next_stamp
 from ..core.entity import Entity, Field, canonical
-from ..core.errors import BadFrame, HostileFrame, Refused, TooLarge
+from ..core.errors import BadFrame, Refused
 from ..core.messages import NESTING_MAX, Change, Result
 from .shown import Shown, Version, digest_of
 
 PROTOCOL = "finwise.0.4"  # as what its devices are listed
 APP = "FinWise 0.4"
 # Our own frames have 1 MiB. Here whole records travel with images as large as people chose,
-# and an entry that is cut off is lost in that app for good: it is answered instead.
-FRAME_MAX_BYTES = 8 * 1024 * 1024
+# and an entry that is cut off is lost in that app for good: it is answered instead. A photograph
+# has up to 20 MB, and a third more as a data URL.
+FRAME_MAX_BYTES = 32 * 1024 * 1024
 # Its clock may lie this far ahead before its times are put right (as the engine allows).
 AHEAD_LIMIT_MS = 5_000
 
@@ -38,6 +40,8 @@ _IDENTITY = uuid.UUID("b0b5b2c6-6f3f-5d0f-9d9e-0f4d1b0a7c04")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.I)
 _ENTRY_ID = re.compile(r"[\x21-\x7e]{1,64}\Z")
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?\Z", re.ASCII)  # as a form may hold it: text
 # The year 9892: whatever is told later still has four digits of a year.
 LATEST_MS = 250_000_000_000_000
 # A JavaScript number has so many exact decimal digits; what lies behind them is its artefact.
@@ -88,7 +92,7 @@ class InitialDataRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    timestamp: Any
+    timestamp: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,32 +137,65 @@ class BadEntry:
 Said = InitialDataRequest | Ping | ConnectionStatusRequest | DataStatusRequest | Entry | BadEntry
 
 _decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+# The beginning of an entry as the app writes it, for what cannot be read any further.
+_ENTRY = re.compile(
+    r'\s*\{\s*"type"\s*:\s*"process_sync_entry"\s*,\s*"payload"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]{1,64})"'
+)
 
 
 def text_to_said(text: str | None) -> Said:
     """Parse a frame of the app.
 
-    Raises TooLarge, HostileFrame (not text, not JSON, too deep), BadFrame (JSON, but
-    nothing that the app says).
+    Raises BadFrame for what it never says. An entry that cannot be read is a BadEntry, as long
+    as it says which one it is: only by that can the app be answered.
     """
     if not isinstance(text, str):
-        raise HostileFrame("Frames are JSON text.")
-    if len(text) > FRAME_MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > FRAME_MAX_BYTES:
-        raise TooLarge()
+        raise BadFrame("Frames are JSON text.")
     try:
-        frame = _decoder.decode(text)
-    except msgspec.ValidationError:
-        raise BadFrame("A frame is a JSON object.") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeError, ArithmeticError, ValueError):
-        raise HostileFrame("This is not JSON that the protocol allows.") from None
+        return _said(_decode(text))
+    except _Unreadable as error:
+        found = _ENTRY.match(text)
+        if found is None or not _ENTRY_ID.match(found[1]):
+            raise BadFrame(str(error)) from None
+        return BadEntry(found[1], str(error), {})
+
+
+class _Unreadable(Exception):
+    pass
+
+
+def _decode(text: str) -> dict[str, Any]:
+    if len(text) > FRAME_MAX_BYTES:
+        raise _Unreadable("This frame is larger than the server accepts.")
+    try:
+        try:
+            frame = _decoder.decode(text)
+        except msgspec.ValidationError:
+            raise _Unreadable("A frame is a JSON object.") from None
+        except msgspec.DecodeError:
+            # Half an emoji, where a text was cut: JavaScript writes it down, msgspec does not
+            # read it.
+            frame = json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+    except (RecursionError, ArithmeticError, ValueError):
+        raise _Unreadable("This is not JSON that the protocol allows.") from None
+    if not isinstance(frame, dict):
+        raise _Unreadable("A frame is a JSON object.")
     _check_nesting(frame, 1)
+    return frame
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _said(frame: dict[str, Any]) -> Said:
     match frame.get("type"):
         case "request_initial_data":
             return InitialDataRequest(_text(frame.get("tenant_id")))
         case "process_sync_entry":
             return _entry(frame.get("payload"))
         case "ping":
-            return Ping(frame.get("timestamp"))
+            return Ping(_moment(frame.get("timestamp")))
         case "connection_status_request":
             return ConnectionStatusRequest()
         case "data_status_request":
@@ -168,7 +205,7 @@ def text_to_said(text: str | None) -> Said:
 
 def _check_nesting(value: Any, depth: int) -> None:
     if depth > NESTING_MAX:
-        raise HostileFrame(f"Frames nest at most {NESTING_MAX} deep.")
+        raise _Unreadable(f"Frames nest at most {NESTING_MAX} deep.")
     for each in value.values() if isinstance(value, dict) else value:
         if isinstance(each, dict | list):
             _check_nesting(each, depth + 1)
@@ -178,7 +215,7 @@ def _entry(payload: Any) -> Entry | BadEntry:
     if not isinstance(payload, dict) or not _ENTRY_ID.match(_text(payload.get("id"))):
         raise BadFrame("An entry has an id of at most 64 plain characters.")
     about = {
-        name: _text(payload.get(name))[:64] for name in ("entityId", "entityType", "operationType")
+        name: _plain(payload.get(name)) for name in ("entityId", "entityType", "operationType")
     }
     record = payload.get("payload")
     timestamp = _moment(payload.get("timestamp"))
@@ -214,8 +251,16 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _plain(value: Any) -> str:
+    """What may be said back: a word, and not what nobody can write."""
+    text = _text(value)[:64]
+    return text if text.isascii() else ""
+
+
 def _moment(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, str):
+        value = Decimal(value) if _NUMBER.match(value) else iso_to_ms(value)
+    if not _is_number(value):
         return None
     return int(value) if 0 <= value <= LATEST_MS else None
 
@@ -388,6 +433,11 @@ def _read(kind: Kind, entity: Entity, record: Mapping[str, Any]) -> _Read:
 def _to_ours(kind: Kind, spec: Field, value: Any) -> Any:
     if spec.kind == "reference" and value == "":
         return None
+    if spec.kind == "text" and isinstance(value, str):
+        return _HALF_A_CHARACTER.sub("\ufffd", value)
+    if spec.kind in ("decimal", "int") and isinstance(value, str):
+        text = value.strip()
+        value = Decimal(text) if _NUMBER.match(text) else text or None
     if value is None:
         return None if spec.is_nullable else spec.default
     if spec.kind == "decimal" and _is_number(value):

@@ -15,9 +15,17 @@ from django.http import parse_cookie
 
 from tenants.authentication import Refusal, Visitor
 
-from .. import fanout
+from .. import fanout, metrics
 from ..consumers import BAD_FRAMES_MAX, SyncConsumer, TokenBucket
-from ..core.errors import HostileFrame, Internal, NotYours, Restarting, SignIn, SyncError
+from ..core.errors import (
+    BadFrame,
+    HostileFrame,
+    Internal,
+    NotYours,
+    Restarting,
+    SignIn,
+    SyncError,
+)
 from ..dialects import finwise04 as dialect
 from .conversation import AppConversation
 
@@ -104,16 +112,20 @@ class AppConsumer(SyncConsumer):
                 raise NotYours()
             await conversation.hear(dialect.text_to_said(text))
             self._bad_frames = 0
+        except BadFrame as error:
+            # No entry, or one that does not say which: nobody waits for an answer. What is bad
+            # in an entry is told by its nack, and does not count.
+            metrics.note_refused_frame(error.code)
+            self._bad_frames += 1
+            await self.fail(error if self._bad_frames <= BAD_FRAMES_MAX else HostileFrame())
         except SyncError as error:
-            self._bad_frames += not error.retryable
-            if self._bad_frames > BAD_FRAMES_MAX and error.close_code is None:
-                error = HostileFrame()
             await self.fail(error)
         except ConnectionError:
             self._is_open = False
         except Exception:
             # Neither the frame itself, which holds people's money, nor a nack, which is final.
             log.exception("handling a frame of an app failed")
+            metrics.note_refused_frame(Internal.code)
             await self.fail(Internal())
 
     async def _until_looked(self) -> None:

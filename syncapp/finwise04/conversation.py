@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from tenants.authentication import Visitor, is_still_valid, standing_of
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from .consumer import AppConsumer
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 # Between two tries of what the database could not do, at first and at most.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+# After a mistake of ours, which may be one of the moment.
+PAUSES_AFTER_MISTAKES_S = (0.2, 1.0, 3.0)
 WALKS_MAX = 5  # a load begins anew when what it has read does not hold any more
 # What changes in quick succession is read together; the app itself looks every 5 seconds.
 GATHER_S = 0.05
@@ -146,7 +149,7 @@ class AppConversation(Conversation):
                 await self.socket.tell(dialect.sync_nack(said, said.detail))
             case dialect.InitialDataRequest():
                 if said.tenant_id.lower() == str(self.tenant_id):
-                    await self._load()
+                    await self._insist("a load", self._load)
             case dialect.Ping():
                 await self.socket.tell(dialect.pong(said))
             case dialect.ConnectionStatusRequest():
@@ -159,7 +162,9 @@ class AppConversation(Conversation):
             self._clock_offset_ms = entry.last_attempt - now_ms()
         async with self._telling:
             try:
-                answer = await self._at_desk(household.take_entry, entry)
+                answer = await self._insist(
+                    f"entry {entry.id}", lambda: self._at_desk(household.take_entry, entry)
+                )
             except Forbidden as error:
                 await self._refuse(entry, error)
                 return
@@ -169,6 +174,22 @@ class AppConversation(Conversation):
             self._told |= answer.states
             for frame in answer.frames:
                 await self.socket.tell(frame)
+
+    async def _insist(self, what: str, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do something, a few times if we make mistakes ourselves. Raises the last of them.
+
+        Then nothing is said of an entry: the app keeps it, as one that has no answer yet, and
+        what lies behind it is taken.
+        """
+        for pause_s in PAUSES_AFTER_MISTAKES_S:
+            try:
+                return await work()
+            except (SyncError, ConnectionError):
+                raise
+            except Exception:
+                log.exception("%s could not be done; it is tried again", what)
+            await asyncio.sleep(pause_s)
+        return await work()
 
     async def _refuse(self, entry: dialect.Entry, error: SyncError) -> None:
         """They could write when this was sent, and may not any more."""

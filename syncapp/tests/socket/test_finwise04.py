@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 
 from syncapp import fanout
 from syncapp.device.client import DeviceClient
-from syncapp.finwise04 import consumer
+from syncapp.finwise04 import consumer, conversation, household
 from syncapp.tests.finwise04.rig import without_times
 from syncapp.tests.socket.browser import App, Browser
 from syncapp.tests.socket.server import ServerThread
@@ -451,6 +451,110 @@ def test_an_image_that_is_too_large_is_refused_alone(own_server, new_app):
     app.mark()
     [account] = app.kept["Account"].values()
     assert (account["name"], account["image"]) == ("Giro", None)
+
+
+def test_a_photograph_is_refused_alone_too_and_nothing_behind_it_is_lost(own_server, new_app):
+    app = new_app(browser=Browser(own_server.port))
+    app.come_online()
+    app.new_account("Giro", None, image="data:image/jpeg;base64," + "A" * 24_000_000)
+    app.new_group("danach")
+    app.sync()
+    [nack] = app.nacks
+    assert "image" in nack["detail"]
+    assert len(app.acks) == 1
+    app.mark()
+    assert names(app) == {"danach"}
+
+
+def test_entries_that_cannot_be_read_are_named_and_what_lies_behind_them_is_taken(new_app):
+    app = new_app()
+    app.come_online()
+    app.mark()
+    bad = []
+    for n in range(30):  # more than a client may send that is none of ours
+        group = app.new_group(f"Gruppe {n}")
+        entry = app.queue[-1]
+        payload = (
+            {"entityId": "none"} if n % 3 else {"payload": {"id": group, "name": [[[[[[[[]]]]]]]]}}
+        )
+        bad.append(entry["id"])
+        entry |= payload
+    app.new_group("gut")
+    app.send_pending()
+    app.say('{"type":"process_sync_entry","payload":{"id":"cut-off","tenantId":"')
+    app.mark()
+    assert [each["id"] for each in app.nacks] == [*bad, "cut-off"]
+    assert {each["reason"] for each in app.nacks} == {"validation_error"}
+    assert len(app.acks) == 1
+    assert app.close_code == 0
+
+
+def test_half_an_emoji_takes_nothing_else_along(new_app, second_app):
+    app = new_app()
+    app.come_online()
+    app.new_account("Giro \ud83d", None, note="bis hierher \ud83d")
+    app.new_group("danach")
+    app.sync()
+    assert (app.queue, app.nacks) == ([], [])
+    other = second_app(app)
+    other.come_online()
+    other.hear_until("initial_data_load")
+    [account] = other.kept["Account"].values()
+    assert (account["name"], account["note"]) == ("Giro \ufffd", "bis hierher \ufffd")
+    assert names(other) == {"danach"}
+
+
+# --- our own mistakes -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def mistakes(monkeypatch):
+    """Of how many times to come an entry of this id cannot be taken, for no reason at all."""
+    left: dict[str, int] = {}
+    take_entry = household.take_entry
+
+    def take(desk, entry, now_ms):
+        if left.get(entry.id, 0) > 0:
+            left[entry.id] -= 1
+            raise RuntimeError("a mistake of ours")
+        return take_entry(desk, entry, now_ms)
+
+    monkeypatch.setattr(household, "take_entry", take)
+    monkeypatch.setattr(conversation, "PAUSES_AFTER_MISTAKES_S", (0.0, 0.0))
+    return left
+
+
+def test_after_a_mistake_of_ours_an_entry_is_tried_again(new_app, mistakes, caplog):
+    app = new_app()
+    app.come_online()
+    app.new_group("Urlaub")
+    mistakes[app.queue[-1]["id"]] = 2
+    app.sync()
+    assert (app.queue, app.nacks) == ([], [])
+    assert "Urlaub" not in caplog.text
+
+
+def test_a_mistake_that_stays_keeps_the_entry_in_the_app_and_holds_up_nothing_else(
+    new_app, mistakes
+):
+    app = new_app()
+    app.come_online()
+    app.new_group("erste")
+    entry = app.queue[-1]
+    mistakes[entry["id"]] = 1000
+    app.new_group("zweite")
+    app.send_pending()
+    app.mark()
+    # Neither an ack nor a nack: in the app it waits for its answer, and is not marked as failed.
+    assert app.queue == [entry]
+    assert (entry["status"], app.nacks, len(app.acks)) == ("processing", [], 1)
+    mistakes.clear()  # a new version of the server; the app is opened again
+    app.retry_processing()
+    app.hang_up()
+    app.come_online()
+    app.sync()
+    assert (app.queue, app.nacks) == ([], [])
+    assert names(app) == {"erste", "zweite"}
 
 
 # --- rule 6, 9 and 11: who may come, and when -----------------------------------------------
