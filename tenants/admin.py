@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import UserCreationForm as DjangoUserCreationForm
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -21,6 +22,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from syncapp.core.errors import SyncError
 from tenants import audit
+from tenants.faults import telling_faults
 from tenants.memberships import (
     LastOwner,
     end_membership,
@@ -186,7 +188,9 @@ def _or_say_why(
 ) -> HttpResponse:
     """Show a page; what a household would not do is said on it, and nothing is changed."""
     try:
-        return view(request, *args, **options)
+        # The admin's own transaction is around everything, the entry in the audit included.
+        with telling_faults():
+            return view(request, *args, **options)
     except LastOwner as error:
         messages.error(request, str(error))
     except SyncError as error:
@@ -224,14 +228,15 @@ class TokenAdmin(ModelAdmin):
                 "back": request.get_full_path(),
             }
             return TemplateResponse(request, "admin/tokens/revoke.html", context)
-        for token in found:
-            revoke_token(token)
-            audit.note(
-                audit.Action.REVOKE_TOKEN,
-                None,
-                request.user,  # type: ignore[arg-type]
-                f"{self.prefix(token)} {token.user.email}",
-            )
+        with transaction.atomic():
+            for token in found:
+                revoke_token(token)
+                audit.note(
+                    audit.Action.REVOKE_TOKEN,
+                    None,
+                    request.user,  # type: ignore[arg-type]
+                    f"{self.prefix(token)} {token.user.email}",
+                )
         messages.success(request, _("Tokens revoked: %(count)s.") % {"count": len(found)})
         return None
 

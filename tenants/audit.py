@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Any, TypeVar
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext_lazy as _
 
+from tenants.context import call_in_tenant
 from tenants.models import AuditEntry, Tenant, User
+
+Result = TypeVar("Result")
 
 BY_COMMAND = "manage.py"
 
@@ -78,6 +84,29 @@ def note(
         actor_name=actor.email if actor else BY_COMMAND,
         detail=detail[:300],
     )
+
+
+def do_and_note(
+    action: Action,
+    tenant: Tenant,
+    actor: User | None,
+    detail: str,
+    function: Callable[..., Result],
+    *args: Any,
+) -> Result:
+    """Return `function(*args)`, written down in the same transaction: both happen, or neither.
+
+    function: writes to this household by `tenants.context`, which joins the transaction.
+
+    Raises what `function` raises, Busy and DatabaseAway.
+    """
+
+    def both(connection: BaseDatabaseWrapper) -> Result:
+        done = function(*args)
+        note(action, tenant, actor, detail)
+        return done
+
+    return call_in_tenant(tenant.id, both)
 
 
 def note_refusal(action: Action, tenant: Tenant, actor: User) -> AuditEntry:

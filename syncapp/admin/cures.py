@@ -28,7 +28,7 @@ class Cure:
 
     explanation: what will happen, and what will not, before it is done. run: does it, and
     returns what is said afterwards, or the file that was asked for; its second argument is the
-    device's UUID, if it is for a device.
+    device's UUID, if it is for a device. is_reading: it changes nothing.
     """
 
     action: Action
@@ -38,6 +38,7 @@ class Cure:
     run: Callable[[Tenant, Any, User], str | HttpResponse]
     is_for_device: bool = False
     is_grave: bool = False
+    is_reading: bool = False
 
 
 def _sync_now(tenant: Tenant, device_id: Any, by: User) -> str:
@@ -111,6 +112,7 @@ CURES = {
             ),
             gettext_lazy("Download the file"),
             _export,
+            is_reading=True,
         ),
         Cure(
             Action.NEW_EPOCH,

@@ -9,6 +9,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -21,6 +22,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
 from tenants import audit, summaries
+from tenants.faults import telling_faults
 from tenants.models import AuditEntry, Summary, Tenant, User
 from tenants.provisioning import NAME_MAX_CHARACTERS, needs_migration, provision
 
@@ -230,20 +232,27 @@ class TenantAdmin(ModelAdmin):
         if request.method != "POST":
             return self._ask(request, tenant, cure, device_id, back)
         try:
-            done = cure.run(tenant, device_id, request.user)  # type: ignore[arg-type]
+            done = self._do(cure, tenant, device_id, request.user)
         except LookupError:
             raise Http404 from None
         except SyncError as error:
             messages.error(request, error.message)
             return HttpResponseRedirect(back)
-        detail = str(device_id) if device_id else ""
-        audit.note(cure.action, tenant, request.user, detail)  # type: ignore[arg-type]
         if isinstance(done, HttpResponse):
             return done
         messages.success(request, done)
         if cure.action is audit.Action.SYNC_NOW:
             back = reverse("sync-household", args=[tenant.pk])  # where the answers come in live
         return HttpResponseRedirect(back)
+
+    def _do(self, cure: Cure, tenant: Tenant, device_id: UUID | None, by: Any) -> Any:
+        """Do it and write it down: what cannot be written down does not happen."""
+        detail = str(device_id) if device_id else ""
+        if cure.is_reading:
+            # Before, and on its own: it reads one snapshot, which nothing may precede.
+            audit.note(cure.action, tenant, by, detail)
+            return cure.run(tenant, device_id, by)
+        return audit.do_and_note(cure.action, tenant, by, detail, cure.run, tenant, device_id, by)
 
     def _ask(
         self, request: HttpRequest, tenant: Tenant, cure: Cure, device_id: UUID | None, back: str
@@ -277,18 +286,19 @@ class TenantAdmin(ModelAdmin):
         if request.method == "POST" and form.is_valid():
             owner = form.cleaned_data["owner"]
             try:
-                tenant = provision(
-                    uuid.uuid4(), form.cleaned_data["name"], owner.id, by_operator=True
-                )
+                with telling_faults(), transaction.atomic():
+                    tenant = provision(
+                        uuid.uuid4(), form.cleaned_data["name"], owner.id, by_operator=True
+                    )
+                    audit.note(
+                        audit.Action.PROVISION,
+                        tenant,
+                        request.user,  # type: ignore[arg-type]
+                        owner.email,
+                    )
             except SyncError as error:
                 form.add_error(None, error.message)
             else:
-                audit.note(
-                    audit.Action.PROVISION,
-                    tenant,
-                    request.user,  # type: ignore[arg-type]
-                    owner.email,
-                )
                 messages.success(request, _("The household is ready."))
                 return HttpResponseRedirect(
                     reverse(f"{self.admin_site.name}:tenants_tenant_change", args=[tenant.pk])

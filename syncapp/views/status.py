@@ -88,18 +88,24 @@ def sync_now(request: HttpRequest, tenant_id: UUID) -> HttpResponse:
         raise PermissionDenied
     wants_json = request.headers.get("Accept", "").startswith("application/json")
     try:
-        request_id = ask_to_sync(tenant.id, str(request.user))
+        request_id = _ask(request.user, tenant)
     except SyncError as error:
         if wants_json:
             return JsonResponse({"error": error.message}, status=503)
         messages.error(request, error.message)
     else:
-        if not _is_member(request.user, tenant):
-            audit.note(audit.Action.SYNC_NOW, tenant, request.user)
         if wants_json:
             return JsonResponse({"request": request_id})
         messages.success(request, _("All connected devices were asked to sync now."))
     return HttpResponseRedirect(reverse("sync-household", args=[tenant.id]))
+
+
+def _ask(user: Any, tenant: Tenant) -> str:
+    """Ask the devices; what an operator does to somebody's household is written down with it."""
+    if _is_member(user, tenant):
+        return ask_to_sync(tenant.id, str(user))
+    asking = (ask_to_sync, tenant.id, str(user))
+    return audit.do_and_note(audit.Action.SYNC_NOW, tenant, user, "", *asking)
 
 
 def look(tenant_id: UUID, newest: Any = None) -> Overview:

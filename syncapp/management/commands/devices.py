@@ -87,8 +87,7 @@ class Command(OperatorCommand):
         device = _named(options[name], _overview(tenant))
         function, action, what = CURES[name]
         if not dry_run:
-            function(tenant.id, UUID(device.id))
-            audit.note(action, tenant, detail=device.id)
+            audit.do_and_note(action, tenant, None, device.id, function, tenant.id, UUID(device.id))
         would = "It would be so: " if dry_run else ""
         return Answer(
             {"tenantId": str(tenant.id), "device": device.id, "done": name, "dry_run": dry_run},

@@ -38,15 +38,16 @@ class Command(OperatorCommand):
         if output == STDOUT:
             if options["json"]:
                 raise bad_input("--json tells about the file: say --output FILE, too.")
+            # Before: what cannot be written down is not read.
+            audit.note(audit.Action.EXPORT, household)
             for line in _shown(export_household(household.id)):
                 self.stdout.write(line, ending="")
-            audit.note(audit.Action.EXPORT, household)
             return Answer(None)
         path = Path(output)
         if path.exists() and not force:
             raise bad_input(f"{path} exists. Say --force to write over it.")
-        counts = _write(path, _shown(export_household(household.id)))
         audit.note(audit.Action.EXPORT, household)
+        counts = _write(path, _shown(export_household(household.id)))
         told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
         return Answer(
             {"tenant": str(household.id), "file": str(path), "counts": counts},

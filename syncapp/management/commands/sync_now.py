@@ -47,8 +47,10 @@ class Command(OperatorCommand):
             raise bad_input("This household is not ready: it is in maintenance, or was deleted.")
         requests = {}
         for tenant in progress(tenants, "households"):
-            requests[tenant.id] = ask_to_sync(tenant.id, audit.BY_COMMAND)
-            audit.note(audit.Action.SYNC_NOW, tenant)
+            asking = (ask_to_sync, tenant.id, audit.BY_COMMAND)
+            requests[tenant.id] = audit.do_and_note(
+                audit.Action.SYNC_NOW, tenant, None, "", *asking
+            )
         gives_up_s = time.monotonic() + max(patience, ASKING_S)
         if wait:
             time.sleep(ASKING_S)
