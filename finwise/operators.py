@@ -32,6 +32,10 @@ def make_site() -> Any:
                 return redirect("admin:tenants_tenant_changelist")
             return super().index(request, extra_context)
 
+        def password_change(self, request: Any, extra_context: Any = None) -> Any:
+            # Ours knows the second factor, tells by mail, and ends the other sessions.
+            return redirect("account_change_password")
+
         def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
             if admin_class is not None and issubclass(admin_class, ModelAdmin):
                 super().register(model_or_iterable, admin_class, **options)

@@ -522,3 +522,17 @@ def test_after_a_page_of_a_household_nothing_remains_of_it(
     assert connection.schema_name == "public"
     with in_tenant(household.id):
         assert Account.objects.count() == AccountGroup.objects.count() == 0
+
+
+def test_what_was_searched_in_one_household_is_not_shown_in_another(
+    browser: Client, households: Callable[[], Household]
+) -> None:
+    ours, theirs = households(), households()
+    for household in (ours, theirs):
+        answer = browser.get(inside(household, "search/"), {"s": "account", "extended": "1"})
+        assert answer.content == b""
+
+
+def test_a_password_is_changed_where_second_factors_are_known(browser: Client) -> None:
+    answer = browser.get("/admin/password_change/")
+    assert answer.headers["Location"] == "/accounts/password/change/"

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from syncapp.tests.conftest import _template, household, households
+
+__all__ = ["_template", "household", "households"]
+
 
 @pytest.fixture(scope="module")
 def state_dir() -> Iterator[Path]:

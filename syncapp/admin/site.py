@@ -40,6 +40,8 @@ from tenants.models import Tenant
 from ..core.errors import SyncError
 
 URLS = "syncapp.admin.household_urls"
+# The site's own pages; every other shows rows, or their names.
+SHOW_NO_ROWS = frozenset({"app_list", "jsi18n", "login", "password_change_done", "search"})
 _NOTED = "households_looked_into"
 
 
@@ -70,6 +72,10 @@ class HouseholdSite(UnfoldAdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and hasattr(request, "household")
+
+    def search(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Nothing: unfold keeps what it found by person, and would show it in other households."""
+        return HttpResponse()
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return HttpResponseRedirect(outside("account_logout"))
@@ -111,7 +117,7 @@ def enter(request: HttpRequest, tenant_id: UUID, rest: str = "") -> HttpResponse
         except PermissionDenied:
             _note_once(request, audit.Action.REFUSED, household, audit.Action.LOOK_INSIDE.value)
             raise
-    if response.status_code == HTTPStatus.OK:
+    if response.status_code == HTTPStatus.OK and match.url_name not in SHOW_NO_ROWS:
         # Before anything of it leaves: what cannot be written down is not shown.
         _note_once(request, audit.Action.LOOK_INSIDE, household)
     return response
