@@ -29,6 +29,7 @@ export interface LeadershipEvents {
 export class Leadership {
   isLeader = false
   private readonly channel: BroadcastChannel | null
+  private turn: AbortController | null = null // of the request for the lock that counts
   private release: (() => void) | null = null
   private watch: ReturnType<typeof setInterval> | null = null
   private unanswered: ReturnType<typeof setTimeout> | null = null
@@ -102,6 +103,7 @@ export class Leadership {
     this.isOver = true
     if (this.watch !== null) clearInterval(this.watch)
     if (this.unanswered !== null) clearTimeout(this.unanswered)
+    this.turn?.abort()
     this.release?.()
     this.isLeader = false
     this.channel?.close()
@@ -125,11 +127,17 @@ export class Leadership {
     }
   }
 
-  /** Hold the lock until somebody takes it or this tab lets go; then stand in line again. */
+  /**
+   * Hold the lock until somebody takes it or this tab lets go; then stand in line again. A tab
+   * stands there once: an earlier request that is granted later would hold the lock for nobody.
+   */
   private async request(locks: LockManager, steal: boolean): Promise<void> {
+    this.turn?.abort()
+    const turn = (this.turn = new AbortController())
+    const isDue = () => this.turn === turn && !this.isOver && !this.isAway
     try {
-      await locks.request(`${this.name}/leader`, steal ? { steal } : {}, () => {
-        if (this.isOver || this.isAway) return Promise.resolve()
+      await locks.request(`${this.name}/leader`, steal ? { steal } : { signal: turn.signal }, () => {
+        if (!isDue()) return Promise.resolve()
         return new Promise<void>((resolve) => {
           this.release = resolve
           this.lead()
@@ -138,11 +146,12 @@ export class Leadership {
     } catch {
       // Taken by a visible tab, or this page may not have locks at the moment.
     }
+    if (this.turn !== turn) return
     this.release = null
     this.lose()
-    if (this.isOver || this.isAway) return
+    if (!isDue()) return
     setTimeout(() => {
-      if (!this.isOver && !this.isAway && this.release === null) void this.request(locks, false)
+      if (isDue()) void this.request(locks, false)
     }, RETRY_MS)
   }
 
