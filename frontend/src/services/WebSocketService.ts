@@ -174,7 +174,7 @@ export class WebSocketService {
   // --- leading -----------------------------------------------------------------------------------
 
   private begin(): void {
-    this.told = null
+    this.takeOver()
     const conversation = new Conversation(this.data, {
       connect: (generation, household) => void this.connect(generation, household),
       disconnect: (generation, code) => { this.hangUp(generation, code) }, // prettier-ignore
@@ -188,8 +188,22 @@ export class WebSocketService {
     void conversation.take({ type: "asked" })
   }
 
+  /** What the tab that led before has heard is no older because another one talks now. */
+  private takeOver(): void {
+    if (this.told === null) return
+    const nowMs = this.nowMs()
+    const { head, heardAgoMs, awayForMs, isConfirmed } = this.picture()
+    const isEvidence = isConfirmed && heardAgoMs !== null
+    this.lastHeard = isEvidence ? { head, atMs: nowMs - heardAgoMs } : null
+    this.awayMs = nowMs - (awayForMs ?? 0)
+    this.told = null
+  }
+
   private async leave(): Promise<void> {
     const { conversation } = this
+    if (conversation !== null) {
+      this.told = { picture: over(this.ownPicture(conversation)), atMs: this.nowMs() }
+    }
     this.conversation = null
     this.stopTimers()
     if (this.line !== null) this.hangUp(this.line.generation, 1000)
@@ -205,7 +219,9 @@ export class WebSocketService {
       await conversation.closed(generation, ABNORMAL)
       return
     }
-    if (this.conversation !== conversation) return
+    // It took so long that another attempt has begun meanwhile, or another tab leads.
+    const isDue = this.conversation === conversation && conversation.session.generation === generation
+    if (!isDue) return
     let socket: WebSocket
     try {
       socket = new WebSocket(this.address(household), PROTOCOL)
@@ -440,6 +456,12 @@ const NOTHING: Picture = {
   provisioning: null,
   lastError: "",
   lastCode: "",
+}
+
+/** The picture of a conversation that this tab does not hold any more, until another one tells. */
+function over(picture: Picture): Picture {
+  if (picture.phase === "stopped") return picture
+  return { ...picture, phase: "offline", retryInMs: null, awayForMs: picture.awayForMs ?? 0 }
 }
 
 function aged(picture: Picture, byMs: number): Picture {

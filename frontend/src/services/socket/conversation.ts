@@ -133,7 +133,6 @@ export class Conversation {
     switch (action.type) {
       case "connect": {
         await data.takeLease()
-        this.isConfirmed = true
         this.walk = null
         const { household } = await data.meta()
         line.connect(action.generation, household)
@@ -171,6 +170,7 @@ export class Conversation {
         this.provisioning = null
         if (!(await this.line.welcomed(frame))) return { type: "left" }
         const isIdentityTaken = await data.onWelcome(frame)
+        this.isConfirmed = true
         this.progressMs = this.nowMs()
         return { type: "welcomed", generation, head: frame.head, isIdentityTaken }
       }

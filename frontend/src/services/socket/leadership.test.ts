@@ -34,8 +34,7 @@ beforeEach(() => {
 })
 
 afterEach(() => {
-  for (const { leadership } of tabs) leadership.end()
-  FakeChannel.all.clear()
+  endAll()
   vi.useRealTimers()
   vi.unstubAllGlobals()
 })
@@ -58,6 +57,18 @@ function newTab(): Tab {
   const tab = { leadership, channel, events, heard }
   tabs.push(tab)
   leadership.start()
+  return tab
+}
+
+function endAll(): void {
+  for (const { leadership } of tabs) leadership.end()
+  FakeChannel.all.clear()
+  tabs = []
+}
+
+function tabAt(n: number): Tab {
+  const tab = tabs[n]
+  if (tab === undefined) throw new Error(`There is no tab ${n}.`)
   return tab
 }
 
@@ -199,13 +210,12 @@ test("whatever tabs do, in the end exactly one leads, and it still can give the 
     waitMs: fc.constantFrom(0, 500, 1_600, 6_000),
   })
   await fc.assert(
-    fc
-      .asyncProperty(fc.boolean(), fc.array(step, { maxLength: 12 }), async (hasLocks, steps) => {
+    fc.asyncProperty(fc.boolean(), fc.array(step, { maxLength: 12 }), async (hasLocks, steps) => {
+        endAll()
         locks = hasLocks ? new FakeLocks() : null
-        tabs = []
         for (let n = 0; n < 3; n++) newTab()
         for (const { tab, deed, waitMs } of steps) {
-          const { leadership, channel } = tabs[tab] as Tab
+          const { leadership, channel } = tabAt(tab)
           if (deed === "freeze" || deed === "thaw") channel[deed]()
           else leadership[deed]()
           await pass(waitMs)
@@ -216,15 +226,11 @@ test("whatever tabs do, in the end exactly one leads, and it still can give the 
         }
         await settle(hasLocks)
         for (let left = 3; left > 1; left--) {
-          const leader = leaders()[0] as Tab
+          const leader = tabAt(tabs.findIndex(({ leadership }) => leadership.isLeader))
           leader.leadership.end()
           tabs = tabs.filter((tab) => tab !== leader)
           await settle(hasLocks)
         }
-      })
-      .afterEach(() => {
-        for (const { leadership } of tabs) leadership.end()
-        FakeChannel.all.clear()
       }),
     { numRuns: 60 },
   )

@@ -1,5 +1,5 @@
 // Tabs of one browser, for tests: locks and channels as they share them. Words are heard when the
-// test says so, in the order in which they were said; a frozen tab hears nothing until it thaws.
+// test says so, in the order in which they were said; a frozen tab hears and says nothing until it thaws.
 
 interface Request {
   readonly name: string
@@ -65,6 +65,7 @@ export class FakeChannel extends EventTarget {
   static readonly all = new Set<FakeChannel>()
   isFrozen = false
   private readonly unheard: unknown[] = []
+  private readonly unsaid: unknown[] = []
 
   constructor(readonly name: string) {
     super()
@@ -72,6 +73,10 @@ export class FakeChannel extends EventTarget {
   }
 
   postMessage(word: unknown): void {
+    if (this.isFrozen) {
+      this.unsaid.push(structuredClone(word))
+      return
+    }
     for (const other of FakeChannel.all) {
       if (other === this || other.name !== this.name) continue
       other.unheard.push(structuredClone(word))
@@ -91,6 +96,7 @@ export class FakeChannel extends EventTarget {
 
   thaw(): void {
     this.isFrozen = false
+    for (const word of this.unsaid.splice(0)) this.postMessage(word)
     this.hear()
   }
 
