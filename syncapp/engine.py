@@ -306,8 +306,8 @@ class _Work:
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     changed: set[tuple[str, str]] = field(default_factory=set)
     overruled: list[tuple[str, str, Any]] = field(default_factory=list)
-    # What was re-stamped of this push, by row: a later change of the push stays later.
-    restamped: dict[tuple[str, str], str] = field(default_factory=dict)
+    # What was re-stamped of this push, by row: (its own stamp, the one it got).
+    restamped: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
     refused_creates: set[tuple[str, str]] = field(default_factory=set)
 
     def load(self, wanted: Iterable[tuple[str, str]]) -> None:
@@ -321,17 +321,23 @@ class _Work:
         return self.head.stamp
 
     def effective(self, key: tuple[str, str], stamp: str, *, is_late: bool = False) -> str:
-        """The stamp to use: the given one, unless it is ahead of time, or must be later."""
+        """The stamp to use: the given one, unless it is ahead of time, or must be later.
+
+        What its device made after a change of this row that was re-stamped stays after it. By
+        its stamp, not by its number: what was parked is sent late, and was made before.
+        """
+        floor = newest(given for own, given in self.restamped.get(key, ()) if own < stamp)
         is_ahead = ms_of(stamp) > self.now_ms + AHEAD_LIMIT_MS
-        if is_ahead or is_late or stamp <= self.restamped.get(key, NO_STAMP):
-            stamp = self.restamped[key] = self.tick(node_of(stamp))
-        elif stamp > self.head.stamp:
-            self.head.stamp = stamp
+        if is_ahead or is_late or stamp <= floor:
+            given = self.tick(node_of(stamp))
+            self.note_restamped(key, stamp, given)
+            return given
+        self.head.stamp = max(self.head.stamp, stamp)
         return stamp
 
-    def note_restamped(self, key: tuple[str, str], stamp: str) -> None:
-        """An earlier push re-stamped this change of the row; what follows in this one is later."""
-        self.restamped[key] = max(stamp, self.restamped.get(key, NO_STAMP))
+    def note_restamped(self, key: tuple[str, str], own: str, given: str) -> None:
+        """A change of this push has another stamp than its own, perhaps since an earlier push."""
+        self.restamped.setdefault(key, []).append((own, given))
 
     def take(self, key: tuple[str, str], decision: Decision) -> None:
         if decision.is_changed:
@@ -455,7 +461,8 @@ def apply_push(
             device.last_number = max(device.last_number, change.number)
         elif stored.stamp == change.stamp and stored.digest == content_digest(change):
             result = _repeated(work, change, stored.result)
-            work.note_restamped((change.entity, change.id), result.stamp)
+            if result.stamp:
+                work.note_restamped((change.entity, change.id), change.stamp, result.stamp)
         else:
             result = Result(change.number, "settled")  # two changes, one number
             is_copy = True

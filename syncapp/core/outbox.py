@@ -222,16 +222,19 @@ def restamp_ahead(
 
 
 def restamp_behind(
-    entries: Iterable[Entry], effective: str, now_ms: int, clock: Clock
+    entries: Iterable[Entry], own: str, effective: str, now_ms: int, clock: Clock
 ) -> dict[int, str]:
-    """Lift a row's never-sent entries over the effective stamp of one that was sent.
+    """Lift a row's waiting entries over the effective stamp of one that was sent.
 
-    The server re-stamped the earlier entry; what was typed after it stays after it.
-    entries: the never-sent ones of the row, in queue order. Returns new stamps by `local`.
+    The server re-stamped the earlier entry; what was typed after it stays after it. own: the
+    stamp it was sent with; what is not later than that was typed before, and parked since.
+    entries: those of the row that wait, in queue order. Returns new stamps by `local`.
     """
     stamps: dict[int, str] = {}
     floor = effective
     for entry in entries:
+        if entry.stamp <= own:
+            continue
         if entry.stamp <= floor:
             stamps[entry.local] = floor = _later(floor, now_ms, clock)
         else:

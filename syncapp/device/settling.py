@@ -28,7 +28,7 @@ class Settling(Identity):
             meta.anchor = ack.anchor
             entries = self.store.entries_numbered(each.number for each in ack.results)
             used: set[int] = set()  # entries whose number somebody else has used
-            effective: dict[Key, str] = {}
+            restamped: dict[Key, list[tuple[str, str]]] = {}  # its own stamp, a later one given
             for result in ack.results:
                 entry = entries.get(result.number)
                 if entry is None or entry.state != "open":
@@ -38,9 +38,9 @@ class Settling(Identity):
                     continue
                 stamp = self._settle(entry, result, ack.head)
                 if stamp > entry.stamp:
-                    effective[entry.key] = max(stamp, effective.get(entry.key, NO_STAMP))
+                    restamped.setdefault(entry.key, []).append((entry.stamp, stamp))
                 self.sent += 1
-            self._restamp_followers(meta, effective, used)
+            self._restamp_followers(meta, restamped, used)
             self.store.release_kept()
             if used:
                 self._take_new_identity(meta)
@@ -87,23 +87,26 @@ class Settling(Identity):
         is_unsure = is_revived or revived_at > 0  # of what else is in it
         self.store.put_base([_accepted(base, won)], head if is_unsure else 0)
 
-    def _restamp_followers(self, meta: Meta, effective: dict[Key, str], used: set[int]) -> None:
+    def _restamp_followers(
+        self, meta: Meta, restamped: dict[Key, list[tuple[str, str]]], used: set[int]
+    ) -> None:
         """What was typed after a change that the server re-stamped stays after it.
 
-        Also what was parked and is sent again. used: what was sent with it, and not heard
-        because somebody else has used its number.
+        Also what was parked and is sent again, unless it was typed before. used: what was sent
+        with it, and not heard because somebody else has used its number.
         """
-        if not effective:
+        if not restamped:
             return
         clock, now_ms = self.clock(meta), self.corrected_ms(meta)
-        clock.observe(effective.values())
-        for key, stamp in effective.items():
-            followers = [
-                each
-                for each in self.store.entries_of(key)
-                if each.state == "open" and (each.number is None or each.local in used)
-            ]
-            self.store.put_stamps(restamp_behind(followers, stamp, now_ms, clock))
+        clock.observe(given for pairs in restamped.values() for _, given in pairs)
+        for key, pairs in restamped.items():
+            for own, given in pairs:
+                waiting = [
+                    each
+                    for each in self.store.entries_of(key)
+                    if each.state == "open" and (each.number is None or each.local in used)
+                ]
+                self.store.put_stamps(restamp_behind(waiting, own, given, now_ms, clock))
         meta.clock = clock.last
 
     def _settle_rows(self, ack: Ack) -> None:

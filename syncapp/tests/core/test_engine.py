@@ -153,6 +153,20 @@ def test_what_comes_after_a_number_that_somebody_else_has_used_takes_no_effect(h
     assert home.row.fields["name"] == "Original"
 
 
+def test_what_was_made_before_a_restamped_change_and_is_sent_after_it_stays_before_it(home):
+    """As what was parked: its number is a later one. Found by simulation seed 1001441."""
+    home.push(change(1))
+    home.now_ms += 60_000
+    ahead_ms = home.now_ms + 4 * DAY_MS
+    home.push(
+        change(2, "edit", {"name": "später"}, at_ms=ahead_ms),
+        change(3, "edit", {"name": "früher"}, at_ms=home.now_ms - 100),
+        change(4, "edit", {"sortOrder": 4}, at_ms=ahead_ms + 1),
+    )
+    assert (home.row.fields["name"], home.row.fields["sortOrder"]) == ("später", 4)
+    assert home.row.stamps["sortOrder"] > home.row.stamps["name"]
+
+
 def test_the_epoch_is_looked_at_first(home):
     home.push(change(1))
     cursor = home.cursor().to_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncapp.core.change import EXISTS, Row
-from syncapp.core.clock import Clock
+from syncapp.core.clock import NO_STAMP, Clock
 from syncapp.core.messages import Result
 from syncapp.core.outbox import (
     Entry,
@@ -193,9 +193,15 @@ def test_an_entry_is_never_moved_up_by_lowering():
 
 def test_entries_are_lifted_over_a_later_effective_stamp_in_order():
     behind = [entry(1, "edit", NAME), entry(2, "edit", BOTH), entry(3, "delete", stamp=at(90))]
-    stamps = restamp_behind(behind, at(60, OTHER), NOW, Clock(NODE, at(2)))
+    stamps = restamp_behind(behind, NO_STAMP, at(60, OTHER), NOW, Clock(NODE, at(2)))
     assert at(60, OTHER) < stamps[1] < stamps[2] < at(90)
     assert 3 not in stamps
+
+
+def test_what_was_parked_before_a_restamped_change_was_made_is_not_lifted_over_it():
+    waiting = [entry(1, "edit", NAME, stamp=at(-9)), entry(3, "edit", NAME, stamp=at(2))]
+    stamps = restamp_behind(waiting, at(1), at(60, OTHER), NOW, Clock(NODE, at(2)))
+    assert stamps.keys() == {3} and stamps[3] > at(60, OTHER)
 
 
 def test_a_clock_that_is_not_ahead_is_left_alone():

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 
 from syncapp import engine
 from syncapp.core.change import EXISTS, Row
-from syncapp.core.clock import Clock, ms_of, node_of
+from syncapp.core.clock import NO_STAMP, Clock, ms_of, node_of
 from syncapp.core.entity import Field
 from syncapp.core.merge import merge
 from syncapp.core.messages import Push
@@ -192,7 +192,7 @@ def test_lowering_keeps_the_order_of_a_rows_changes_and_goes_no_further_than_now
 def test_lifting_keeps_the_order_of_a_rows_changes(typed, offset):
     mine = [each for each in queue_of(typed) if each.row_id == ROWS[0]]
     effective = f"{NOW + offset:012x}-0003-{OTHER}"
-    stamps = restamp_behind(mine, effective, NOW, Clock(NODE))
+    stamps = restamp_behind(mine, NO_STAMP, effective, NOW, Clock(NODE))
     after = [stamps.get(each.local, each.stamp) for each in mine]
     assert after == sorted(after) and len(set(after)) == len(after)
     assert all(stamp > effective for stamp in after)

@@ -108,7 +108,8 @@ def test_stamps_ahead_come_down(case):
 @pytest.mark.parametrize("case", cases("outbox", "behind"), ids=title)
 def test_stamps_behind_are_lifted(case):
     clock = clock_of(case["clock"])
-    stamps = restamp_behind(entries_of(case["entries"]), case["effective"], case["nowMs"], clock)
+    entries = entries_of(case["entries"])
+    stamps = restamp_behind(entries, case["own"], case["effective"], case["nowMs"], clock)
     assert {str(local): stamp for local, stamp in stamps.items()} == case["stamps"]
     assert clock.last == case["last"]
 

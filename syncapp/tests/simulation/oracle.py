@@ -329,7 +329,7 @@ class _Push:
     rows: Rows = field(default_factory=dict)
     conflicts: dict[Dispute, tuple[Any, Any, int]] = field(default_factory=dict)
     refused_creates: set[Key] = field(default_factory=set)
-    restamped: dict[Key, str] = field(default_factory=dict)
+    restamped: dict[Key, list[tuple[str, str]]] = field(default_factory=dict)  # own, given
 
     def decide(self, change: Any, result: Any) -> None:
         key = (change.entity, change.id)
@@ -366,7 +366,8 @@ class _Push:
 
     def note_restamped(self, change: Any, result: Any) -> None:
         key = (change.entity, change.id)
-        self.restamped[key] = max(result.stamp, self.restamped.get(key, ""))
+        if result.stamp:
+            self.restamped.setdefault(key, []).append((change.stamp, result.stamp))
 
     def _lay(
         self, change: Any, result: Any, key: Key, cells: dict[str, Cell], written: Any, stamp: str
@@ -410,13 +411,13 @@ class _Push:
         is_due = (
             ms(change.stamp) > self.now_ms + AHEAD_MS
             or (is_missing and change.kind == "create" and change.stamp <= state.horizon)
-            or change.stamp <= self.restamped.get(key, "")
+            or any(own < change.stamp <= given for own, given in self.restamped.get(key, []))
         )
         require(is_due or not result.stamp, "re-stamped only when due", change, result)
         if is_due:
             require(stamp > state.stamp, "a server's stamp is later than all", stamp, state.stamp)
             require(node(stamp) == node(change.stamp), "it keeps its author's node", stamp)
-            self.restamped[key] = stamp
+            self.restamped.setdefault(key, []).append((change.stamp, stamp))
         state.stamp = max(state.stamp, stamp)
         return stamp
 

@@ -105,18 +105,15 @@ async function lowerClock(ground: Ground, { db, meta }: Writing): Promise<void> 
   meta.clock = restamped.clock.last
 }
 
-/** stamps: by local. */
+/** stamps: by local. Returns the entries as they are now. */
 export async function putStamps(
   db: Tables,
   entries: readonly Entry[],
   stamps: ReadonlyMap<number, string>,
-): Promise<void> {
-  const moved: Entry[] = []
-  for (const entry of entries) {
-    const stamp = stamps.get(entry.local)
-    if (stamp !== undefined) moved.push({ ...entry, stamp })
-  }
-  await db.outbox.bulkPut(moved)
+): Promise<Entry[]> {
+  const now = entries.map((entry) => ({ ...entry, stamp: stamps.get(entry.local) ?? entry.stamp }))
+  await db.outbox.bulkPut(now.filter((entry) => stamps.has(entry.local)))
+  return now
 }
 
 /** Durably, before anything else: hello repeats it until the snapshot is complete. */

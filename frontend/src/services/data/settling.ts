@@ -62,7 +62,7 @@ async function settlePush(
   const goneAt = await stagedTombstones(writing, [...keys.values()])
   const settling: Settling = { ground, db, goneAt, bases: new Map(), puts: [], gone: [] }
   const used = new Set<number>() // entries whose number somebody else has used
-  const effective = new Map<string, string>()
+  const restamped = new Map<string, Restamped[]>()
   for (const { result, entry } of open) {
     if (result.fate === "settled") {
       used.add(entry.local) // there, but open here
@@ -72,7 +72,8 @@ async function settlePush(
     if (state === undefined) continue
     const stamp = await settleOne(settling, entry, result, state)
     if (stamp > entry.stamp) {
-      effective.set(keyOf(entry), later(stamp, effective.get(keyOf(entry)) ?? NO_STAMP))
+      const before = restamped.get(keyOf(entry)) ?? []
+      restamped.set(keyOf(entry), [...before, { own: entry.stamp, given: stamp }])
     }
     writing.touch(keyAt(entry))
     ground.sent++
@@ -84,7 +85,7 @@ async function settlePush(
   )
   await db.outbox.bulkPut(settling.puts)
   await db.outbox.bulkDelete(settling.gone)
-  await restampFollowers(ground, writing, effective, used, keys)
+  await restampFollowers(ground, writing, restamped, used, keys)
   await releaseKept(db)
   if (used.size > 0) await takeNewIdentity(ground, writing)
   return used.size > 0
@@ -188,29 +189,41 @@ function goneSince(row: Row): string {
   return isHere(row) ? NO_STAMP : stampAt(row.stamps, EXISTS)
 }
 
+/** A change that the server has under a later stamp than its own. */
+interface Restamped {
+  readonly own: string
+  readonly given: string
+}
+
 /**
  * What was typed after a change that the server re-stamped stays after it. Also what was parked
- * and is sent again. used: what was sent with it, and not heard because somebody else has used
- * its number.
+ * and is sent again, unless it was typed before. used: what was sent with it, and not heard
+ * because somebody else has used its number.
  */
 async function restampFollowers(
   ground: Ground,
   { db, meta }: Writing,
-  effective: ReadonlyMap<string, string>,
+  restamped: ReadonlyMap<string, readonly Restamped[]>,
   used: ReadonlySet<number>,
   keys: ReadonlyMap<string, Key>,
 ): Promise<void> {
-  if (effective.size === 0) return
-  let clock = observe(clockOf(meta), effective.values())
+  if (restamped.size === 0) return
+  const all = [...restamped.values()].flat()
+  let clock = observe(
+    clockOf(meta),
+    all.map(({ given }) => given),
+  )
   const nowMs = correctedMs(ground, meta)
-  const restamped = [...effective.keys()].map((text) => keys.get(text)).filter((key) => key !== undefined)
-  for (const [text, { entries }] of await statesOf(db, restamped)) {
-    const followers = entries.filter(
+  const rows = [...restamped.keys()].map((text) => keys.get(text)).filter((key) => key !== undefined)
+  for (const [text, { entries }] of await statesOf(db, rows)) {
+    let waiting = entries.filter(
       (entry) => entry.state === "open" && (entry.number === null || used.has(entry.local)),
     )
-    const given = restampBehind(followers, effective.get(text) ?? NO_STAMP, nowMs, clock)
-    clock = given.clock
-    await putStamps(db, followers, given.stamps)
+    for (const { own, given } of restamped.get(text) ?? []) {
+      const lifted = restampBehind(waiting, own, given, nowMs, clock)
+      clock = lifted.clock
+      waiting = await putStamps(db, waiting, lifted.stamps)
+    }
   }
   meta.clock = clock.last
 }

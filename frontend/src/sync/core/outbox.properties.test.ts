@@ -213,7 +213,8 @@ describe("re-stamping", () => {
       fc.property(typed, offsets, (typed, offset) => {
         const mine = queueOf(typed).filter(({ rowId }) => rowId === ROWS[0])
         const effective = at(offset, OTHER, 3)
-        const { stamps } = restampBehind(mine, effective, NOW, { node: NODE, last: NO_STAMP })
+        const clock = { node: NODE, last: NO_STAMP }
+        const { stamps } = restampBehind(mine, NO_STAMP, effective, NOW, clock)
         const after = mine.map(({ local, stamp }) => stamps.get(local) ?? stamp)
         expectAscending(after)
         for (const stamp of after) expect(stamp > effective).toBe(true)

@@ -94,10 +94,10 @@ describe("vectors: stamps of what was never sent", () => {
     })
   }
 
-  for (const each of cases<Restamping & { effective: string }>("outbox", "behind")) {
+  for (const each of cases<Restamping & { own: string; effective: string }>("outbox", "behind")) {
     test(`behind: ${title(each)}`, () => {
       const entries = entriesOf(each.entries)
-      expectRestamped(restampBehind(entries, each.effective, each.nowMs, each.clock), each)
+      expectRestamped(restampBehind(entries, each.own, each.effective, each.nowMs, each.clock), each)
     })
   }
 

@@ -265,13 +265,15 @@ export function restampAhead(
 }
 
 /**
- * Lift a row's never-sent entries over the effective stamp of one that was sent.
+ * Lift a row's waiting entries over the effective stamp of one that was sent.
  *
- * The server re-stamped the earlier entry; what was typed after it stays after it.
- * entries: the never-sent ones of the row, in queue order.
+ * The server re-stamped the earlier entry; what was typed after it stays after it. own: the stamp
+ * it was sent with; what is not later than that was typed before, and parked since.
+ * entries: those of the row that wait, in queue order.
  */
 export function restampBehind(
   entries: Iterable<Entry>,
+  own: string,
   effective: string,
   nowMs: number,
   clock: Clock,
@@ -279,6 +281,7 @@ export function restampBehind(
   const stamps = new Map<number, string>()
   let floor = effective
   for (const entry of entries) {
+    if (entry.stamp <= own) continue
     if (entry.stamp > floor) {
       floor = entry.stamp
       continue
