@@ -191,6 +191,7 @@ USERSESSIONS_TRACK_ACTIVITY = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+DEVICES_COOKIE_NAME = "finwise_devices"  # tenants/known_devices.py
 
 # --- Browsers -----------------------------------------------------------------------------
 
@@ -205,6 +206,7 @@ if IS_PRODUCTION:
     # The prefix makes browsers refuse a cookie that a neighbouring site tries to set.
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_NAME = "__Host-csrf"
+    DEVICES_COOKIE_NAME = "__Host-devices"
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     LANGUAGE_COOKIE_SECURE = True

@@ -43,6 +43,7 @@ def devices(request: HttpRequest, household: UUID) -> HttpResponse:
                 "userId": each.user_id,
                 "isOnline": each.is_online,
                 "lastSyncMs": each.last_seen_ms or None,
+                "pending": each.pending,
             }
             for each in active
         ],

@@ -1,4 +1,5 @@
-"""What the app in the browser asks over HTTP: who is signed in, and the name of a household.
+"""What the app in the browser asks over HTTP: who is signed in, which devices this browser is, and
+the name of a household.
 
 Everything that a household contains travels over the socket. Whatever writes needs Django's CSRF
 token, and the Origin that its middleware checks. No answer is kept by anybody.
@@ -21,6 +22,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from syncapp.core.messages import PROTOCOL
 from tenants.authentication import role_of
+from tenants.known_devices import KnownDevice, known_devices, remember_device
 from tenants.models import Membership, Tenant
 
 NAME_MAX_CHARACTERS = 120
@@ -59,6 +61,7 @@ def session(request: HttpRequest) -> HttpResponse:
     user = request.user
     person = None
     households: list[dict[str, str]] = []
+    devices: list[dict[str, str]] = []
     if user.is_authenticated:
         person = {"id": str(user.id), "email": user.email, "name": user.display_name}
         memberships = (
@@ -76,11 +79,17 @@ def session(request: HttpRequest) -> HttpResponse:
             }
             for each in memberships
         ]
+        devices = [
+            {"household": str(each.household), "device": str(each.device)}
+            for each in known_devices(request)
+            if each.user == user.pk
+        ]
     return JsonResponse(
         {
             "user": person,
             "csrfToken": get_token(request),
             "households": households,
+            "devices": devices,
             "version": PROTOCOL,
             "signInUrl": reverse("account_login"),
             "accountUrl": reverse("account"),
@@ -108,20 +117,41 @@ def rename(request: HttpRequest, household: UUID) -> HttpResponse:
     return JsonResponse({"id": str(household), "name": name})
 
 
+@signed_in
+@require_POST
+def device(request: HttpRequest, household: UUID) -> HttpResponse:
+    """This browser is a device of the household: its cookie will tell."""
+    if role_of(request.user.pk, household) is None:
+        return not_found()
+    try:
+        named = UUID(_text_in(request, "device") or "")
+    except ValueError:
+        return problem(422, "required", "The UUID of a device.")
+    response = HttpResponse(status=204)
+    remember_device(request, response, KnownDevice(request.user.pk, household, named))
+    return response
+
+
 def _name_in(request: HttpRequest) -> str | None:
+    name = _text_in(request, "name")
+    if name is None or _CONTROL.search(name):
+        return None
+    return name.strip() if 0 < len(name.strip()) <= NAME_MAX_CHARACTERS else None
+
+
+def _text_in(request: HttpRequest, field: str) -> str | None:
     if request.content_type != "application/json" or len(request.body) > BODY_MAX_BYTES:
         return None
     try:
-        name = json.loads(request.body)["name"]
-        name.encode()  # a lone surrogate cannot be stored
+        text = json.loads(request.body)[field]
+        text.encode()  # a lone surrogate cannot be stored
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    if not isinstance(name, str) or _CONTROL.search(name):
-        return None
-    return name.strip() if 0 < len(name.strip()) <= NAME_MAX_CHARACTERS else None
+    return text if isinstance(text, str) else None
 
 
 urlpatterns = [
     path("session", session, name="api-session"),
     path("households/<uuid:household>/name", rename, name="api-household-name"),
+    path("households/<uuid:household>/device", device, name="api-household-device"),
 ]

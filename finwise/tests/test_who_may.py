@@ -96,6 +96,7 @@ RULES: dict[str, tuple[Rule, Rule]] = {
     "health/ready": (ANYBODY, NOT_SO),
     "api/session": (ANYBODY, NOT_SO),
     "api/households/<uuid:household>/name": (SIGNED_IN_NOT_SO, members("no", owner="wrong")),
+    "api/households/<uuid:household>/device": (SIGNED_IN_NOT_SO, members("wrong")),
     "api/households/<uuid:household>/devices": (members("page"), SIGNED_IN_NOT_SO),
     # One's own account
     "accounts/": (SIGNED_IN, SIGNED_IN),

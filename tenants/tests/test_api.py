@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
+from tenants.known_devices import DEVICES_MAX
 from tenants.memberships import set_role
 from tenants.models import Tenant, User
 from tenants.provisioning import delete_household
@@ -161,3 +162,85 @@ def test_strangers_learn_nothing_of_devices(new_person: Callable[..., User], hom
 def test_a_household_without_devices_has_none(anna: User, home: UUID) -> None:
     answer = client_of(anna).get(f"/api/households/{home}/devices")
     assert (answer.status_code, answer.json()) == (200, [])
+
+
+# --- which devices a browser is ----------------------------------------------------------
+
+
+def post_device(client: Client, household: UUID, device: object):
+    body = json.dumps({"device": str(device)})
+    return client.post(f"/api/households/{household}/device", body, content_type="application/json")
+
+
+def told_devices(client: Client) -> list[tuple[str, str]]:
+    told = client.get("/api/session").json()["devices"]
+    return [(each["household"], each["device"]) for each in told]
+
+
+def test_a_browser_is_told_which_device_it_was_also_after_signing_out(
+    anna: User, home: UUID
+) -> None:
+    client, first, second = client_of(anna), uuid.uuid4(), uuid.uuid4()
+    assert told_devices(client) == []
+    assert post_device(client, home, first).status_code == 204
+    assert post_device(client, home, second).status_code == 204
+    client.post("/accounts/logout/")
+    assert told_devices(client) == []
+    client.force_login(anna)
+    assert told_devices(client) == [(str(home), str(second))]
+
+
+def test_whoever_shares_a_browser_is_not_told_of_the_others_devices(
+    anna: User, home: UUID, new_person: Callable[..., User]
+) -> None:
+    ben = new_person("ben")
+    set_role(Tenant.objects.get(pk=home), ben, "editor")
+    client, hers, his = client_of(anna), uuid.uuid4(), uuid.uuid4()
+    post_device(client, home, hers)
+    client.force_login(ben)
+    assert told_devices(client) == []
+    post_device(client, home, his)
+    assert told_devices(client) == [(str(home), str(his))]
+    client.force_login(anna)
+    assert told_devices(client) == [(str(home), str(hers))]
+
+
+def test_a_browser_remembers_a_bounded_number_of_devices(
+    anna: User, new_household: Callable[..., UUID]
+) -> None:
+    client = client_of(anna)
+    homes = [new_household(f"Home {n}") for n in range(DEVICES_MAX + 1)]
+    for household in homes:
+        post_device(client, household, uuid.uuid4())
+    assert [household for household, _ in told_devices(client)] == [
+        str(household) for household in reversed(homes[1:])
+    ]
+
+
+def test_no_script_reads_the_devices_of_a_browser_and_no_other_site_sends_them(
+    anna: User, home: UUID
+) -> None:
+    cookie = post_device(client_of(anna), home, uuid.uuid4()).cookies["finwise_devices"]
+    assert cookie["httponly"] and cookie["samesite"] == "Strict" and cookie["path"] == "/"
+
+
+@pytest.mark.parametrize("text", ["", "x", "~~~", ".".join("abc"), "\u0000", "a" * 5_000])
+def test_a_cookie_that_somebody_has_changed_tells_of_no_device(text: str, anna: User) -> None:
+    client = client_of(anna)
+    client.cookies["finwise_devices"] = text
+    assert told_devices(client) == []
+
+
+@pytest.mark.parametrize("device", ["", "x", "{}", 7])
+def test_what_is_no_device_is_not_remembered(device: object, anna: User, home: UUID) -> None:
+    answer = post_device(client_of(anna), home, device)
+    assert answer.status_code == 422
+    assert "finwise_devices" not in answer.cookies
+
+
+def test_a_device_of_a_household_that_is_not_yours_is_not_remembered(
+    home: UUID, new_person: Callable[..., User]
+) -> None:
+    answer = post_device(client_of(new_person("ben")), home, uuid.uuid4())
+    assert answer.status_code == 404
+    assert "finwise_devices" not in answer.cookies
