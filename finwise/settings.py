@@ -188,6 +188,7 @@ MFA_TOTP_TOLERANCE = 1  # a phone may be half a minute off
 # Without TLS browsers offer passkeys at http://localhost only, not at http://127.0.0.1.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_PRODUCTION
 USERSESSIONS_TRACK_ACTIVITY = True
+SESSION_ENGINE = "tenants.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

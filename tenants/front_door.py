@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import secrets
 import smtplib
 from typing import Any
 
@@ -19,6 +20,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -64,6 +66,11 @@ class AccountAdapter(DefaultAccountAdapter):
         has_failed = getattr(request.allauth, "has_failed_to_send", False)  # type: ignore[attr-defined]
         if not (has_failed and message_template == _MAIL_IS_ON_ITS_WAY):
             super().add_message(request, level, message_template, *rest, **more)
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Signing up with an address that is known takes as long as with one that is not."""
+        make_password(secrets.token_urlsafe())
+        super().send_account_already_exists_mail(email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send it, or log that it could not be sent; the person can ask for it again.
@@ -127,8 +134,8 @@ class SecondFactorAdapter(DefaultMFAAdapter):
 
 
 def _keys() -> MultiFernet:
-    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return MultiFernet([Fernet(_derived(each)) for each in secrets])
+    known = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return MultiFernet([Fernet(_derived(each)) for each in known])
 
 
 def _derived(secret: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import bcrypt
-from django.contrib.auth.hashers import BCryptPasswordHasher
+from django.contrib.auth.hashers import BCryptPasswordHasher, make_password
 from django.utils.crypto import constant_time_compare
 
 # Cost 12 takes a quarter of a second to check; beyond, a stranger could make us busy.
@@ -26,9 +26,14 @@ class ImportedBcrypt(BCryptPasswordHasher):
     def verify(self, password: str, encoded: str) -> bool:
         salt = encoded.partition("$")[2].encode("ascii")
         try:
-            return constant_time_compare(encoded, self.encode(password, salt))
+            is_right = constant_time_compare(encoded, self.encode(password, salt))
         except ValueError:
-            return False
+            is_right = False
+        if not is_right:
+            # As slow as for everybody else: a quick no would tell that there is such an account.
+            # The right one is hashed anew in any case.
+            make_password(password)
+        return is_right
 
 
 def imported(bcrypt_hash: object) -> str | None:

@@ -6,15 +6,18 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import bcrypt
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.test import Client
 
 from tenants.front_door import SecondFactorAdapter
+from tenants.hashers import imported
 from tenants.models import User
 
 Browse = Callable[..., Client]
@@ -169,6 +172,50 @@ def test_a_wrong_password_and_an_unknown_address_read_alike(browse: Browse, bert
     csrf = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')
     assert csrf.sub("", pages[0]) == csrf.sub("", pages[1])
     assert "not correct" in pages[0]
+
+
+class Slow(MD5PasswordHasher):
+    """Notes each time that it hashes: what takes the time of a sign-in."""
+
+    algorithm = "slow"
+    times = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        type(self).times += 1
+        return super().encode(password, salt)
+
+
+@pytest.mark.parametrize("account", ["active", "locked", "without a password", "imported"])
+def test_no_answer_is_quicker_because_there_is_such_an_account(
+    browse: Browse, new_person: Any, settings: Any, in_production: None, account: str
+) -> None:
+    """S55: every wrong password, and every second sign-up, costs as much as with a stranger's."""
+    settings.PASSWORD_HASHERS = [f"{__name__}.Slow", "tenants.hashers.ImportedBcrypt"]
+    person = new_person("carla", password=PASSWORD)
+    match account:
+        case "locked":
+            person.is_active = False
+        case "without a password":
+            person.set_unusable_password()
+        case "imported":
+            hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+            person.password = imported(hashed) or ""
+    person.save()
+
+    def cost(path: str, **sent: str) -> int:
+        Slow.times = 0
+        browse().post(path, sent)
+        return Slow.times
+
+    for path, name, field in (
+        ("/accounts/login/", "login", "password"),
+        ("/accounts/signup/", "email", "password1"),
+    ):
+        costs = [
+            cost(path, **{name: email, field: "quite another pass phrase"})
+            for email in (person.email, f"nobody-{account[:3]}@example.org")
+        ]
+        assert costs[0] == costs[1] > 0, path
 
 
 def test_who_guesses_has_to_wait_and_others_do_not(
