@@ -7,7 +7,6 @@ from typing import Any
 
 from tenants.models import User
 
-from ..core.messages import PROTOCOL
 from ..light import Light
 from ..overview import Asked, DeviceState, Overview, Trouble
 from . import wording
@@ -58,7 +57,6 @@ def _device(
         "person": people.get(device.user_id, ""),
         "app": device.app,
         "protocol": device.protocol,
-        "is_translated": device.protocol != PROTOCOL,
         "is_online": device.is_online,
         "last_seen": wording.moment(device.last_seen_ms, now_ms) if device.last_seen_ms else "–",
         "light": device.light.value,
