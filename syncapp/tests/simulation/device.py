@@ -249,6 +249,12 @@ class Device:
         """State by local."""
         return dict(self.store.peek("SELECT local, state FROM outbox ORDER BY local"))
 
+    def parked_values(self) -> set[tuple[str, str, str, str]]:
+        """(entity, id, field, stamp) of what waits in the queue for a newer server."""
+        with self.store.quietly():
+            parked = self.store.entries_in("parked")
+        return {(*each.key, name, each.stamp) for each in parked for name in each.fields}
+
     def note_made(self, before: Mapping[int, str]) -> None:
         """After something that a person did: there may be new entries, and some are gone."""
         after = self.queue()
