@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import queue
 import random
 import threading
 import time
@@ -15,26 +15,17 @@ import pytest
 from django.db import connection
 
 from finwise.configuration import POOL_SIZE
-from syncapp.core.session import SOON_MS, backoff_ms
-from syncapp.tests.faults.crowd import LightDevice, now_ms
+from syncapp.tests.faults.crowd import PACE, LightDevice, now_ms
 from syncapp.tests.household import Household
 from syncapp.tests.socket.processes import ServerProcess
 from tenants.models import User
 from tenants.tokens import create_token
 
-# What 500 devices at once take, a machine that does something else has not: a run of its own.
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not os.environ.get("FINWISE_CROWD"),
-        reason="needs a quiet machine: FINWISE_CROWD=1 script/test syncapp/tests/faults -k 500",
-    ),
-]
+pytestmark = pytest.mark.slow
 
 DEVICES, HOUSEHOLDS = 500, 10
-PATIENCE_S = 90
-# A handshake costs the server some milliseconds, the load here as many, on two shared cores.
-SERVED_WITHIN_S = 10.0
+PATIENCE_S = 90  # for one thing to happen
+DEADLINE_S = 240  # for all of it: whatever hangs, the test fails
 
 
 class Connections:
@@ -75,34 +66,49 @@ def places(households: Callable[[], Household]) -> Iterator[list[tuple[Household
     yield [(each, create_token(User.objects.get(pk=each.owner), "crowd")) for each in made]
 
 
-@pytest.mark.parametrize("way", ["in order", "by a kill"])
 def test_500_devices_come_back_after_a_restart(
-    places: list[tuple[Household, str]], way: str, capsys: pytest.CaptureFixture[str]
+    places: list[tuple[Household, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running = ServerProcess()
+    servers = [ServerProcess()]
     connection.close()
     try:
         with Connections() as connections:
-            running = asyncio.run(_crowd(places, running, way, capsys))
+            said = _within_the_deadline(lambda: asyncio.run(_crowd(places, servers)))
         # 8 workers and 4 for pages, and the one that listens. Before and after the restart the
         # sessions of two processes may be seen at once.
         assert connections.peak <= 2 * (POOL_SIZE + 1)
         with capsys.disabled():
-            print(f"at most {connections.peak} sessions of the database")
+            print(f"{said}, at most {connections.peak} sessions of the database")
     finally:
-        said = running.stop()
-    assert "Traceback" not in said, said[-2000:]
+        log = "".join(each.stop() for each in servers)
+    assert "Traceback" not in log, log[-2000:]
 
 
-async def _crowd(
-    places: list[tuple[Household, str]],
-    running: ServerProcess,
-    way: str,
-    capsys: pytest.CaptureFixture[str],
-) -> ServerProcess:
+def _within_the_deadline(work: Callable[[], str]) -> str:
+    """In a thread that nobody has to wait for: not even an event loop that does not end."""
+    ends: queue.Queue[str | BaseException] = queue.Queue()
+
+    def run() -> None:
+        try:
+            ends.put(work())
+        except BaseException as error:
+            ends.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        end = ends.get(timeout=DEADLINE_S)
+    except queue.Empty:
+        pytest.fail(f"It did not end within {DEADLINE_S} s.")
+    if isinstance(end, BaseException):
+        raise end
+    return end
+
+
+async def _crowd(places: list[tuple[Household, str]], servers: list[ServerProcess]) -> str:
+    """Returns how it went, in words. servers: the one that runs is the last."""
     chance = random.Random(7)
     devices = [
-        LightDevice(running.url, household.id, token, random.Random(chance.random()))
+        LightDevice(servers[-1].url, household.id, token, random.Random(chance.random()))
         for n in range(DEVICES)
         for household, token in [places[n % len(places)]]
     ]
@@ -114,14 +120,15 @@ async def _crowd(
             await _until(lambda n=n: all(each.is_home for each in devices[: n + 1]), devices)
     await _until(lambda: all(each.is_home for each in devices), devices)
     for device in devices:
-        device.tried_ms.clear()
-        device.welcomed_ms.clear()
-        device.codes.clear()
+        for noted in (device.tried_ms, device.welcomed_ms, device.delays_ms, device.codes):
+            noted.clear()
 
-    ended_ms = now_ms()
-    await asyncio.to_thread(running.stop if way == "in order" else running.kill)
-    away_ms = now_ms()
-    running = await asyncio.to_thread(ServerProcess, port=running.port)
+    # The next server is ready before: how long nobody answers is not up to this machine.
+    servers.append(await asyncio.to_thread(ServerProcess))
+    await asyncio.to_thread(servers[0].kill)
+    await _until(lambda: all(len(each.delays_ms) > 1 for each in devices), devices)
+    for device in devices:  # each has tried in vain
+        device.url = servers[1].url
     back_ms = now_ms()
     await _until(lambda: all(each.welcomed_ms and each.is_home for each in devices), devices)
     home_ms = now_ms()
@@ -130,27 +137,19 @@ async def _crowd(
     assert {each.session.phase for each in devices} == {"idle"}
     codes = Counter(code for each in devices for code in each.codes)
     assert set(codes) <= {"restarting", "busy", "db_unavailable"}, codes
-    # Who tried while nobody answered waits longer each time: the longest that anybody may wait
-    # is what the failed attempts of this restart add up to.
-    tries = max(len(each.tried_ms) for each in devices)
-    window_ms = max(SOON_MS, backoff_ms(tries - 1, 0.999))
-    assert home_ms - back_ms <= window_ms + SERVED_WITHIN_S * 1000
-    # They came spread over the window, not all at once.
-    first = Counter((each.tried_ms[0] - ended_ms) // 300 for each in devices)
-    assert max(first.values()) <= DEVICES * 0.5, first
-    # Each was served soon after its own last attempt.
-    waits = sorted(each.welcomed_ms[-1] - each.tried_ms[-1] for each in devices)
-    assert waits[-1] <= SERVED_WITHIN_S * 1000
-    with capsys.disabled():
-        print(
-            f"\n{DEVICES} devices, server away for {back_ms - away_ms} ms ({way}): all home "
-            f"{home_ms - back_ms} ms after it was back, window {window_ms} ms, at most {tries} "
-            f"attempts; attempt to welcome p50 {waits[DEVICES // 2]} ms, max {waits[-1]} ms"
-        )
+    # They meant to come spread over a second, not all at once. (When they did come is up to
+    # whatever else this machine does.)
+    first = Counter(each.delays_ms[0] // 100 for each in devices)
+    assert len(first) >= 10 and max(first.values()) <= DEVICES * 0.2, first
     for each in lives:
         each.cancel()
-    await asyncio.gather(*lives, return_exceptions=True)
-    return running
+    _, alive = await asyncio.wait(lives, timeout=PATIENCE_S)
+    assert not alive, f"{len(alive)} devices went on after they had been let go"
+    tries = max(len(each.tried_ms) for each in devices)
+    return (
+        f"\n{DEVICES} devices: all home {(home_ms - back_ms) // PACE} ms after the server was "
+        f"back, at most {tries} attempts"
+    )
 
 
 async def _until(condition: Callable[[], bool], devices: list[LightDevice]) -> None:
