@@ -15,14 +15,17 @@ from .models import SyncedModel
 from .operations import SyncTable
 from .registry import tables
 
+_ENGINE = ("syncapp", "0001_initial")  # makes the functions that the triggers call
+
 
 @register()
 def synced_models_are_complete(app_configs: Any, **kwargs: Any) -> list[Error]:
     """Every synced model is registered and has its triggers; no constraint can bite late."""
     errors = []
     registered = {table.model for table in tables().values()}
-    created = _named_by(CreateModel)
-    watched = _named_by(SyncTable)
+    migrations = MigrationLoader(None)
+    created = _migrations_by_model(migrations, CreateModel)
+    watched = _migrations_by_model(migrations, SyncTable)
     for model in apps.get_models():
         if not issubclass(model, SyncedModel):
             continue
@@ -44,6 +47,15 @@ def synced_models_are_complete(app_configs: Any, **kwargs: Any) -> list[Error]:
                     id="syncapp.E002",
                 )
             )
+        # Which of two apps is migrated first is a matter of their names, if neither says it.
+        elif key in watched and _ENGINE not in migrations.graph.forwards_plan(watched[key]):
+            errors.append(
+                Error(
+                    f"The triggers of {model.__name__} could be made before what they call.",
+                    hint=f"Add {_ENGINE} to the dependencies of {'.'.join(watched[key])}.",
+                    id="syncapp.E004",
+                )
+            )
         for field in model._meta.concrete_fields:
             if field.is_relation and not _is_value(field):
                 errors.append(
@@ -56,11 +68,13 @@ def synced_models_are_complete(app_configs: Any, **kwargs: Any) -> list[Error]:
     return errors
 
 
-def _named_by(kind: type[Operation]) -> set[tuple[str, str]]:
-    """The models, as (app label, lower-case name), that operations of this kind name."""
+def _migrations_by_model(
+    migrations: MigrationLoader, kind: type[Operation]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """By model, as (app label, lower-case name): the migration with an operation of this kind."""
     return {
-        (app_label, (getattr(operation, "model_name", None) or operation.name).lower())
-        for (app_label, _), migration in MigrationLoader(None).disk_migrations.items()
+        (app, (getattr(operation, "model_name", None) or operation.name).lower()): (app, name)
+        for (app, name), migration in migrations.disk_migrations.items()
         for operation in migration.operations
         if isinstance(operation, kind)
     }

@@ -14,7 +14,7 @@ export function useValues() {
 
   /** "Kontostand" for balance; the wire's own name for a field that only a newer app knows. */
   function fieldName(entity: string, field: string): string {
-    const key = `${entity === "account_group" ? "group" : "account"}.${field}`
+    const key = `${entity === "account_group" ? "group" : entity}.${field}`
     return hasMessage(key) ? t(key) : field
   }
 
