@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -112,6 +111,12 @@ def open_page(server: ServerThread) -> Iterator[Callable[..., Page]]:
     yield make
     for page in made:
         page.socket.close()
+
+
+@pytest.fixture
+def only_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open pages never look by themselves: what they show, or that they end, they were told."""
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 3600)
 
 
 # --- who may see what ------------------------------------------------------------------
@@ -289,17 +294,16 @@ def test_a_push_that_is_refused_as_a_viewers_turns_the_light_amber_at_once(
     new_member: Callable[..., User],
     new_phone: Callable[..., Phone],
     open_page: Callable[..., Page],
+    only_told: None,
 ) -> None:
     bert = new_member(household, "editor")
     phone = new_phone(bert).online(name="Berts phone")
     set_role(Tenant.objects.get(pk=household.id), bert, "viewer")
     page = open_page(owner, household)
     page.hear()
-    began_s = time.monotonic()
     phone.push(phone.new_group("Bank"), phone.new_group("Depot"))
     phone.expect("error", code="forbidden")
     page.hear_until("Its person may only look, so what waits on it cannot be sent: 2.")
-    assert time.monotonic() - began_s < live.LOOK_EVERY_S - 1
 
 
 def test_every_answer_to_sync_now_appears_as_it_comes(
@@ -397,6 +401,7 @@ def test_whoever_signs_out_or_is_put_out_sees_nothing_more(
     new_member: Callable[..., User],
     server: ServerThread,
     open_page: Callable[..., Page],
+    only_told: None,
 ) -> None:
     """S13, S15"""
     viewer = new_member(household, "viewer")
@@ -406,13 +411,11 @@ def test_whoever_signs_out_or_is_put_out_sees_nothing_more(
     editor = new_member(household, "editor")
     other = open_page(editor, household)
     other.hear()
-    began_s = time.monotonic()
     end_membership(Tenant.objects.get(pk=household.id), viewer)
     assert page.hear_close() == 4403
     editor.is_active = False
     editor.save()
     assert other.hear_close() == 4401
-    assert time.monotonic() - began_s < live.LOOK_EVERY_S - 1  # told, not found out
 
 
 def test_a_page_that_speaks_is_none_of_ours(
@@ -549,8 +552,8 @@ def test_a_server_ends_at_once_with_pages_open(
 ) -> None:
     page = Page(other_process.url, household, browser(owner))
     page.hear()
-    began_s = time.monotonic()
-    other_process.stop()
-    assert time.monotonic() - began_s < 5
+    said = other_process.stop()
     assert page.hear_close() == 1012
-    assert "Traceback" not in other_process.said
+    # It waited for nobody until its patience was over.
+    assert "graceful shutdown exceeded" not in said
+    assert "Traceback" not in said
