@@ -1,0 +1,345 @@
+"""The pages that are no app: status, admin, accounts; in a real Chromium, looked at by axe."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from syncapp import engine
+from syncapp.core.messages import Ping
+from syncapp.tests.conftest import _template, household, households
+from syncapp.tests.household import Household, Speaker, now_ms
+from syncapp.tests.socket.phone import Phone
+from syncapp.tests.socket.server import ServerThread
+from syncapp.tests.socket.test_live import wait_until_listening
+from tenants.invitations import invite
+from tenants.memberships import end_membership, set_role
+from tenants.models import AuditEntry, Membership, Tenant, User
+from tenants.tokens import create_token
+
+from .conftest import DESK, PATIENCE_MS, PHONE
+from .test_states import faults
+
+__all__ = ["_template", "household", "households"]
+
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+# unfold's scrolling areas all have the one name that their library gives them.
+SCROLLING = 'landmark-unique: <div class="simplebar-content-wrapper"'
+
+looks = pytest.mark.parametrize(
+    ("size", "language", "theme"),
+    [(DESK, "de", "light"), (DESK, "en", "dark"), (PHONE, "en", "light"), (PHONE, "de", "dark")],
+    ids=["desk-de-light", "desk-en-dark", "phone-en-light", "phone-de-dark"],
+)
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright keeps an event loop on this thread, where Django would refuse to ask anything."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    cache.clear()
+
+
+@pytest.fixture
+def site(
+    _database_beside_the_browser: None, households: Callable[[], Household]
+) -> Iterator[ServerThread]:
+    running = ServerThread()
+    yield running
+    running.stop()
+
+
+@dataclass
+class Lindners:
+    """A household in which something of everything is wrong."""
+
+    home: Household
+    operator: User
+    anna: User
+    invitation: str
+    row: str
+    gone: str
+
+    @property
+    def id(self) -> uuid.UUID:
+        return self.home.id
+
+
+@pytest.fixture
+def lindners(household: Household) -> Iterator[Lindners]:
+    yield planted(household)
+    Tenant.objects.filter(pk=household.id).update(name="Household 0")
+
+
+def person(name: str, **fields: Any) -> User:
+    address = f"{name.lower()}-{uuid.uuid4().hex[:4]}@example.org"
+    return User.objects.create_user(address, display_name=name, email_verified=True, **fields)
+
+
+def planted(home: Household) -> Lindners:
+    """The same household for all pages: devices in every state, rows, refusals, conflicts."""
+    Tenant.objects.filter(pk=home.id).update(name="Familie Lindner")
+    tenant = Tenant.objects.get(pk=home.id)
+    operator = person("Olga", is_staff=True, is_superuser=True)
+    anna, bert, carla = person("Anna"), person("Bert"), person("Carla")
+    set_role(tenant, anna, "owner")
+    for each in (bert, carla):
+        set_role(tenant, each, "editor")
+    tablet = home.device("Küchentablet", anna.pk)
+    row, gone, group = (str(uuid.uuid4()) for _ in range(3))
+    tablet.push(
+        tablet.change("create", "account_group", group, {"name": "Sparkasse"}),
+        tablet.change("create", "account", row, {"name": "Girokonto", "accountGroupId": group}),
+        tablet.change("create", "account", gone, {"name": "Altes Konto"}),
+        tablet.change("delete", "account", gone),
+    )
+    office = home.device("Büro-PC", anna.pk)
+    office.push(
+        office.change("edit", "account", row, {"name": "Giro"}),
+        office.change("edit", "account", row, {"iban": "keine IBAN"}),
+    )
+    phone = home.device("Annas Handy", anna.pk)
+    berts, carlas = home.device("Berts Handy", bert.pk), home.device("Carlas Laptop", carla.pk)
+    newer, old = home.device("Neues iPad", anna.pk), home.device("Altes Tablet", anna.pk)
+    lost = home.device("Verlorenes Handy", anna.pk)
+    for device in (phone, tablet, office, berts, newer):
+        device.pull()
+    say(phone, clock_ms=now_ms() + HOUR_MS)
+    say(tablet, pending=4, oldest_pending_ms=7 * MINUTE_MS)
+    say(office, refused=1)
+    say(berts, pending=2, oldest_pending_ms=MINUTE_MS)
+    say(carlas, pending=1, oldest_pending_ms=MINUTE_MS)
+    say(newer, parked=1)
+    say(old, at_ms=now_ms() - 9 * DAY_MS, pending=3, oldest_pending_ms=HOUR_MS)
+    set_role(tenant, bert, "viewer")
+    end_membership(tenant, carla)
+    home.call(engine.revoke, lost.id, now_ms())
+    _, link = invite(tenant, "dora@example.org", "editor", anna)
+    create_token(anna, "Haushaltsbuch-Import")
+    return Lindners(home, operator, anna, link, row, gone)
+
+
+def say(device: Speaker, at_ms: int | None = None, **said: Any) -> None:
+    """Let a device tell how it is."""
+    ping = Ping(cursor=device.cursor, **said)
+    device.household.call(engine.note_ping, device.id, device.user, ping, at_ms or now_ms())
+
+
+@pytest.fixture
+def opened(browser: Browser, site: ServerThread) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes browsers at the site; with a person, signed in with everything asked again just now."""
+    made: list[BrowserContext] = []
+
+    def make(who: User | None = None, *, language: str = "de", **options: Any) -> BrowserContext:
+        address = f"http://localhost:{site.port}"
+        wanted = {"viewport": DESK, "base_url": address, "reduced_motion": "reduce", **options}
+        context = browser.new_context(locale={"de": "de-DE", "en": "en-GB"}[language], **wanted)
+        context.set_default_timeout(PATIENCE_MS)
+        if who is not None:
+            cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session_of(who)}
+            context.add_cookies([{**cookie, "url": address}])  # type: ignore[list-item]
+        made.append(context)
+        return context
+
+    yield make
+    for context in made:
+        context.close()
+
+
+def session_of(who: User) -> str:
+    client = Client(HTTP_HOST="localhost")
+    client.force_login(who)
+    session = client.session
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time(), "reauthenticated": True}
+    ]
+    session["account_authentication_methods_user"] = str(who.pk)
+    session.save()
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+# --- axe ------------------------------------------------------------------------------------
+
+
+def status_pages(at: Lindners) -> list[str]:
+    return ["/sync/", f"/sync/{at.id}/"]
+
+
+def admin_pages(at: Lindners) -> list[str]:
+    tenant, rows = f"/admin/tenants/tenant/{at.id}", f"/admin/household/{at.id}/accounts"
+    device = _some_device(at)
+    membership = Membership.objects.get(tenant_id=at.id, user=at.anna)
+    AuditEntry.objects.create(action="new_epoch", tenant_id=at.id, tenant_name="x", actor_name="y")
+    return [
+        "/admin/tenants/tenant/",
+        f"{tenant}/change/",
+        f"{tenant}/do/sync_now/",
+        f"{tenant}/do/new_epoch/",
+        f"{tenant}/device/{device}/revoke_device/",
+        "/admin/tenants/tenant/provision/",
+        "/admin/tenants/user/",
+        f"/admin/tenants/user/{at.anna.pk}/change/",
+        "/admin/tenants/user/add/",
+        "/admin/tenants/membership/",
+        f"/admin/tenants/membership/{membership.pk}/change/",
+        f"/admin/tenants/membership/{membership.pk}/delete/",
+        "/admin/tenants/token/",
+        "/admin/tenants/auditentry/",
+        f"{rows}/account/",
+        f"{rows}/account/{at.row}/change/",
+        f"{rows}/account/{at.row}/delete/",
+        f"{rows}/account/{at.gone}/change/",
+        f"{rows}/account/{at.gone}/restore/",
+        f"{rows}/accountgroup/add/",
+    ]
+
+
+def _some_device(at: Lindners) -> str:
+    from syncapp.models import Device
+    from tenants.context import in_tenant
+
+    with in_tenant(at.id):
+        return str(Device.objects.values_list("pk", flat=True)[0])
+
+
+def account_pages(at: Lindners) -> list[str]:
+    home = f"/accounts/households/{at.id}"
+    return [
+        "/accounts/", "/accounts/sessions/", "/accounts/tokens/", "/accounts/email/",
+        "/accounts/password/set/", "/accounts/2fa/", "/accounts/2fa/totp/activate/",
+        "/accounts/2fa/webauthn/", "/accounts/2fa/webauthn/add/", "/accounts/logout/",
+        f"{home}/", f"{home}/leave/", f"{home}/hand-over/", f"{home}/remove/",
+    ]  # fmt: skip
+
+
+def entrance_pages(at: Lindners) -> list[str]:
+    return [
+        "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/",
+        "/accounts/password/reset/done/", "/accounts/password/reset/key/a-b/",
+        "/accounts/confirm-email/", "/accounts/inactive/", "/nothing-here/",
+        f"/accounts/invitations/{at.invitation}/", "/accounts/invitations/nonsense/",
+    ]  # fmt: skip
+
+
+def troubles_of(page: Page, path: str) -> list[str]:
+    """What axe finds on a page, and what sticks out of it."""
+    answer = page.goto(path)
+    assert answer is not None and answer.status < 500, path
+    found = faults(page)
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    if wide > 0:
+        found.append(f"{wide} px wider than the window")
+    if folder := os.environ.get("FINWISE_SHOTS"):  # for people to look at
+        width, name = page.evaluate("innerWidth"), path.strip("/").replace("/", "_")[:80]
+        language = page.evaluate("document.documentElement.lang")
+        page.screenshot(path=f"{folder}/{language}-{width}-{name}.png", full_page=True)
+    return [f"{path} {each}" for each in found if not each.startswith(SCROLLING)]
+
+
+@looks
+@pytest.mark.parametrize("pages", [status_pages, admin_pages, account_pages, entrance_pages])
+def test_axe_finds_nothing_and_nothing_sticks_out(
+    pages: Callable[[Lindners], list[str]],
+    size: dict[str, int],
+    language: str,
+    theme: str,
+    lindners: Lindners,
+    opened: Callable[..., BrowserContext],
+) -> None:
+    who = {
+        status_pages: lindners.operator,
+        admin_pages: lindners.operator,
+        account_pages: lindners.anna,
+    }
+    context = opened(who.get(pages), language=language, viewport=size, color_scheme=theme)
+    page = context.new_page()
+    found = [each for path in pages(lindners) for each in troubles_of(page, path)]
+    assert not found, "\n".join(found)
+
+
+# --- /sync/ live, and without JavaScript -------------------------------------------------------
+
+
+@pytest.fixture
+def phones(site: ServerThread, lindners: Lindners) -> Iterator[Callable[[str], Phone]]:
+    """Makes connected devices of Anna's that are in step."""
+    token = create_token(lindners.anna, "devices")
+    made: list[Phone] = []
+
+    def make(name: str) -> Phone:
+        phone = Phone(site.url, lindners.id, token).online(name=name)
+        made.append(phone)
+        return phone
+
+    yield make
+    for phone in made:
+        phone.hang_up()
+
+
+def wait_until_asked(phone: Phone) -> str:
+    return str(phone.hear_until("sync_request")["id"])
+
+
+def test_sync_now_shows_each_answer_as_it_comes_on_the_page_that_is_open(
+    lindners: Lindners,
+    site: ServerThread,
+    phones: Callable[[str], Phone],
+    opened: Callable[..., BrowserContext],
+) -> None:
+    page = opened(lindners.anna).new_page()
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+    page.goto(f"/sync/{lindners.id}/")
+    expect(page.locator("#line")).to_have_text("Live: Diese Seite hält sich selbst aktuell.")
+    phone, tablet = phones("Handy in der Tasche"), phones("Tablet am Sofa")
+    wait_until_listening(site)
+    devices = page.locator(".devices")
+    expect(devices).to_contain_text("Handy in der Tasche")
+    expect(devices).to_contain_text("Tablet am Sofa")
+    page.get_by_role("button", name="Jetzt abgleichen").click()
+    request = wait_until_asked(phone)
+    assert wait_until_asked(tablet) == request
+    answers = page.locator("#answers li")
+    row = answers.filter(has_text="Tablet am Sofa")
+    expect(row).to_contain_text("noch keine Antwort")
+    tablet.say({"type": "report", "id": request, "sent": 2, "received": 1, "cursor": tablet.cursor})
+    expect(row).to_contain_text("gesendet 2, empfangen 1")
+    expect(answers.filter(has_text="Handy in der Tasche")).to_contain_text("noch keine Antwort")
+    phone.say({"type": "report", "id": request, "outcome": "pending", "pending": 1})
+    expect(answers.filter(has_text="Handy in der Tasche")).to_contain_text("nicht alles ging")
+    tablet.hang_up()
+    expect(devices.get_by_role("row", name="Tablet am Sofa")).to_contain_text("Still seit")
+    assert loads == [page.url]
+
+
+def test_without_javascript_a_reload_says_the_same(
+    lindners: Lindners,
+    site: ServerThread,
+    phones: Callable[[str], Phone],
+    opened: Callable[..., BrowserContext],
+) -> None:
+    page = opened(lindners.anna, language="en", java_script_enabled=False).new_page()
+    phone = phones("Phone in a pocket")
+    wait_until_listening(site)
+    page.goto(f"/sync/{lindners.id}/")
+    expect(page.locator("#line")).to_contain_text("Reload to see more")
+    expect(page.locator(".devices")).to_contain_text("Phone in a pocket")
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.locator(".messages")).to_have_text("All connected devices were asked to sync now.")
+    request = wait_until_asked(phone)
+    row = page.locator("#answers li").filter(has_text="Phone in a pocket")
+    phone.say({"type": "report", "id": request, "sent": 3, "cursor": phone.cursor})
+    phone.ping()  # answered after the report was taken
+    page.reload()
+    expect(row).to_contain_text("sent 3")
