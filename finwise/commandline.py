@@ -12,6 +12,10 @@ WITHOUT_DATABASE = {"help", "version", "check", "diffsettings", "collectstatic",
                     "makemessages", "compilemessages", "startapp", "device",
                     "generate_protocol"}  # fmt: skip
 SERVING = {"serve", "runserver"}
+TABLES_ARE_BEHIND = (
+    "The tables of this database are not there yet, or older than this program. Run "
+    "'manage.py migrate' first (script/server does that by itself)."
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -20,7 +24,7 @@ def main(arguments: list[str]) -> int:
         if needs_database(arguments):
             use_embedded_database(is_serving=arguments[1] in SERVING)
         from django.core.management import execute_from_command_line
-        from django.db import OperationalError
+        from django.db import OperationalError, ProgrammingError
 
         try:
             execute_from_command_line(arguments)
@@ -28,6 +32,10 @@ def main(arguments: list[str]) -> int:
             if "connection failed" not in str(error) and "timeout expired" not in str(error):
                 raise
             raise Problem(database_sentence(error)) from error
+        except ProgrammingError as error:
+            if "migrate" in arguments[1:2] or not tables_are_behind():
+                raise
+            raise Problem(TABLES_ARE_BEHIND) from error
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -67,6 +75,16 @@ def database_sentence(error: Exception) -> str:
     if "No space left on device" in text or "could not extend file" in text:
         return "The disk is full, so the database cannot work. Free some space and start again."
     return f"The database does not answer. Check DATABASE_URL and that it runs. It said: {text}"
+
+
+def tables_are_behind() -> bool:
+    """Whether there are migrations that this database has not seen."""
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    connection.close()  # what it was doing has failed
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def rarely(tell: Callable[[str], None]) -> Callable[[str], None]:
