@@ -259,11 +259,16 @@ def test_a_household_that_is_away_says_so(
 
 
 def test_the_list_asks_as_little_for_many_households_as_for_one(
-    households: Callable[[], Household], staff: User, django_assert_max_num_queries: Any
+    households: Callable[[], Household],
+    staff: User,
+    django_assert_max_num_queries: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = [households() for _ in range(4)]
     client = browser(staff)
     client.get("/sync/")
+    # Households of other tests are on the page too, and their summaries may be due by now.
+    monkeypatch.setattr(status, "RENEWED_BY_A_PAGE", 0)
     with django_assert_max_num_queries(10):
         text = client.get("/sync/").content.decode()
     assert all(str(each.id) in text for each in made)
