@@ -27,14 +27,20 @@ BACKLOG = 2048
 # Who does not take the end of his connection, or does not get to his first request, is dropped
 # after this or twice this. asyncio and uvicorn would wait for both for ever.
 LINGER_S = 10
+PORT_MAX = 65_535
 GARBAGE_AFTER = 20_000  # objects more than before, Python's own is 700
 
 
 def reserve(host: str, port: int) -> socket.socket:
     """Take the address before the long work begins; nobody can connect yet.
 
-    Raises Problem if another program has it.
+    port: 0 for any that is free. Raises Problem if it is none, or another program has it.
     """
+    # The system would take what is left of a larger one after its lowest 16 bits, and serve there.
+    if not 0 <= port <= PORT_MAX:
+        raise Problem(
+            f"There is no port {port}: they end at {PORT_MAX}. Choose another: --port 8000"
+        )
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -146,6 +146,13 @@ def test_a_taken_port_is_told_before_anything_is_started(tmp_path: Path) -> None
     assert not (tmp_path / "postgres").exists()
 
 
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_a_port_that_is_none_is_told(tmp_path: Path, port: str) -> None:
+    done = server(tmp_path, "--port", port)
+    assert done.returncode == 1
+    assert f"There is no port {port}" in done.stdout
+
+
 def test_an_address_that_is_not_ours_is_told(tmp_path: Path) -> None:
     done = server(tmp_path, "--host", "host.invalid", "--port", "0")
     assert done.returncode == 1
