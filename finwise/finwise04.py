@@ -22,7 +22,7 @@ from django.urls import path, re_path
 from django.urls.resolvers import URLPattern
 from django.views.decorators.http import require_safe
 
-from tenants.finwise04 import remember_browser
+from tenants.browsers import remember_browser
 
 # Vite writes the base it built for before `assets/`.
 _BASE = re.compile(r"""(?:src|href)=["'](/(?:[\w.-]+/)*)assets/""")

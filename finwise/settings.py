@@ -223,7 +223,7 @@ if IS_PRODUCTION:
 
 # Whether the FinWise 0.4 app may sign in and sync here; see docs/finwise04.md.
 FINWISE04_ENABLED = env.bool("FINWISE04_ENABLED", False)
-# Tells browsers apart, longer than a session lasts; the app's first request brings it about.
+# Tells browsers apart, longer than a session lasts; see tenants/browsers.py.
 FINWISE04_BROWSER_COOKIE = ("__Host-" if IS_PRODUCTION else "") + "finwise04_browser"
 # The folder of a built app that is to be served here. Empty: none.
 FINWISE04_APP_DIR = env.str("FINWISE04_APP_DIR", "")

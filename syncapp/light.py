@@ -47,11 +47,17 @@ class Reason(StrEnum):
     SILENT = "silent"
     INACTIVE = "inactive"
     REVOKED = "revoked"
+    TOLD = "told"
+    SILENT_AND_MUTE = "silent_and_mute"
 
 
 class Facts(Protocol):
-    """What a verdict on a device rests on; ages in milliseconds."""
+    """What a verdict on a device rests on; ages in milliseconds.
 
+    is_mute: its protocol cannot say what waits on it, or was refused.
+    """
+
+    is_mute: bool
     is_online: bool
     is_revoked: bool
     is_healing: bool
@@ -95,7 +101,7 @@ def verdict_on(device: Facts) -> Verdict:
         return (
             Verdict(Light.AMBER, Reason.AWAY_WITH_WORK)
             if device.pending
-            else Verdict(Light.GREY, Reason.SILENT)
+            else Verdict(Light.GREY, Reason.SILENT_AND_MUTE if device.is_mute else Reason.SILENT)
         )
     if device.pending and device.pending_age_ms > PATIENCE_MS:
         return Verdict(Light.AMBER, Reason.STUCK)
@@ -112,6 +118,8 @@ def verdict_on(device: Facts) -> Verdict:
         return Verdict(Light.BUSY, Reason.RECEIVING)
     if device.told_age_ms > HEARD_WITHIN_MS:
         return Verdict(Light.BUSY, Reason.UNHEARD)
+    if device.is_mute:
+        return Verdict(Light.GREY, Reason.TOLD)
     return Verdict(Light.GREEN, Reason.IN_STEP)
 
 

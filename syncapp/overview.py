@@ -16,6 +16,7 @@ import psycopg
 
 from tenants.names import schema_name
 
+from .core.messages import PROTOCOL
 from .deliveries import HOUR_MS, quantile_ms
 from .engine import complete_up_to
 from .light import Light, Reason, is_online, light_of, verdict_on
@@ -37,6 +38,7 @@ class DeviceState(msgspec.Struct, rename="camel", kw_only=True):
     name: str
     app: str
     protocol: str
+    is_mute: bool  # its protocol cannot say what waits on it
     role: str | None  # of its person; None: no member any more
     is_online: bool
     is_revoked: bool
@@ -197,6 +199,7 @@ def _device(
         name=name,
         app=app,
         protocol=protocol,
+        is_mute=protocol != PROTOCOL,
         role=role,
         is_online=is_online(last_seen_ms, left_ms, now_ms),
         is_revoked=is_revoked,

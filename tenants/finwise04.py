@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import secrets
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -35,6 +34,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 
 from syncapp.core.errors import CreationLimit, EmailUnverified, NotYours, SyncError
+from tenants.browsers import remember_browser
 from tenants.hashers import imported
 from tenants.models import Membership, Tenant, User
 from tenants.origins import is_ours
@@ -44,7 +44,6 @@ BODY_MAX_BYTES = 64 * 1024
 PASSWORD_MAX_CHARACTERS = 1024
 NAMELESS = "Haushalt"
 NAMESAKES_MAX = 5  # whose passwords are tried, when somebody signs in by name
-BROWSER_COOKIE_AGE_S = 400 * 24 * 3600  # as long as browsers keep one
 BORN_HERE = "finwise04_born_here"  # in the session: fingerprints, by person
 BORN_HERE_MAX = 20
 # They hold emoji and some scripts together. Other characters without a shape only deceive.
@@ -126,22 +125,6 @@ def _finished(request: HttpRequest, response: HttpResponse, views: dict[str, Vie
     if settings.FINWISE04_ENABLED:
         remember_browser(request, response)
     return response
-
-
-def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
-    """Let this browser be told from others, longer than a session lasts: as long as its data.
-
-    With the app's page already, as two answers at once would give it two names.
-    """
-    if settings.FINWISE04_BROWSER_COOKIE not in request.COOKIES:
-        response.set_cookie(
-            settings.FINWISE04_BROWSER_COOKIE,
-            secrets.token_hex(16),
-            max_age=BROWSER_COOKIE_AGE_S,
-            httponly=True,
-            secure=settings.SESSION_COOKIE_SECURE,
-            samesite="Lax",
-        )
 
 
 # --- people ----------------------------------------------------------------------------
@@ -285,7 +268,8 @@ def _authenticated(request: HttpRequest, email: str, password: str) -> User | No
 def _addresses_of(who: str) -> list[str]:
     if "@" in who or not who:
         return [who]
-    namesakes = User.objects.filter(display_name__iexact=who, is_active=True)
+    name = _plain(who, len(who))  # as it was kept
+    namesakes = User.objects.filter(display_name__iexact=name, is_active=True)
     addresses = list(namesakes.values_list("email", flat=True)[: NAMESAKES_MAX + 1])
     # Nobody: as slow as somebody.
     return addresses if 0 < len(addresses) <= NAMESAKES_MAX else [who]

@@ -438,6 +438,7 @@ def test_two_tabs_of_one_browser_send_the_same_queue_and_are_one_device(
     old = devices.filter(has_text="FinWise 0.4")
     expect(old).to_have_count(1)
     expect(old).to_contain_text("finwise.0.4")
+    expect(old).to_contain_text("kann es nicht sagen")  # no light is green without evidence
     expect(devices.filter(has_text="Telefon")).to_contain_text("finwise.sync.v1")
     home.open()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from django.conf import settings
 from django.http import parse_cookie
 
 from tenants.authentication import Refusal, Visitor
+from tenants.browsers import browser_of
 
 from .. import fanout, metrics
 from ..consumers import BAD_FRAMES_MAX, SyncConsumer, TokenBucket
@@ -31,7 +31,6 @@ from .conversation import AppConversation
 
 log = logging.getLogger(__name__)
 
-_BROWSER = re.compile(r"[0-9a-f]{32}\Z")
 # A household may be announced later, but nobody waits for ever.
 WAIT_S = 600
 # A load costs the server the whole household.
@@ -163,11 +162,9 @@ class AppConsumer(SyncConsumer):
 
 
 def _browser(headers: Mapping[bytes, str], visitor: Visitor) -> str:
-    """What stands for this browser: its cookie, or else its session."""
-    told = parse_cookie(headers.get(b"cookie", "")).get(settings.FINWISE04_BROWSER_COOKIE, "")
-    if _BROWSER.match(told):
-        return told
-    return f"session {visitor.session_key or visitor.token_id}"
+    cookies = parse_cookie(headers.get(b"cookie", ""))
+    key = visitor.session_key or f"token {visitor.token_id}"
+    return browser_of(cookies.get(settings.FINWISE04_BROWSER_COOKIE), key)
 
 
 def _name(headers: Mapping[bytes, str]) -> str:

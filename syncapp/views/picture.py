@@ -65,7 +65,7 @@ def _device(
         "advice": advice if for_operator else "",
         "lag": wording.number(device.lag_changes) + ("+" if device.is_lag_at_least else ""),
         "lag_age": wording.span(device.lag_ms) if device.is_behind else "",
-        "pending": wording.number(device.pending),
+        "pending": "–" if device.is_mute else wording.number(device.pending),
         "pending_age": wording.span(device.pending_age_ms) if device.pending else "",
         "refused": device.refused,
         "conflicts": device.conflicts,

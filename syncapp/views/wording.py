@@ -111,6 +111,10 @@ _SENTENCES = {
     Reason.SILENT: gettext_lazy("Silent since %(since)s; nothing was waiting on it then."),
     Reason.INACTIVE: gettext_lazy("Silent for more than 90 days; nobody waits for it."),
     Reason.REVOKED: gettext_lazy("Revoked."),
+    Reason.TOLD: gettext_lazy("Everything was sent to it; what waits on it, it cannot say."),
+    Reason.SILENT_AND_MUTE: gettext_lazy(
+        "Silent since %(since)s; what waits on it, it cannot say."
+    ),
 }
 
 ADVICE = {

@@ -14,6 +14,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 
+from tenants.browsers import browser_of
 from tenants.hashers import ImportedBcrypt, imported
 from tenants.memberships import set_role
 from tenants.models import Membership, Tenant, User
@@ -149,6 +150,12 @@ def test_a_name_is_put_right_rather_than_refused(browser, name):
     status, made = browser.ask("POST", "/tenants", household)
     assert status == 200
     assert made["name"] == (typed[:200] if name == "long" else kept if len(kept) < 149 else typed)
+
+
+def test_one_signs_in_by_the_name_that_one_has_typed(browser):
+    typed = f"Anne\u00adliese \u00a0{secrets.token_hex(4)}"
+    _, person = browser.register(name=typed)
+    assert Browser().log_in(typed.lower())[1]["uuid"] == person["uuid"]
 
 
 def test_who_has_no_name_is_called_by_their_address_and_a_household_by_what_it_is(browser):
@@ -524,6 +531,20 @@ def test_the_browser_is_told_apart_by_a_cookie_that_scripts_cannot_read(browser)
     browser.register()
     browser.log_in("x")
     assert browser.client.cookies[project_settings.FINWISE04_BROWSER_COOKIE].value == cookie.value
+
+
+def test_answers_side_by_side_give_a_browser_one_name_and_its_socket_has_it_too(browser):
+    browser.register()
+    name = project_settings.FINWISE04_BROWSER_COOKIE
+    session_key = browser.client.cookies[project_settings.SESSION_COOKIE_NAME].value
+    given = set()
+    for path in ("/users", "/api/v1/websocket/health", "/users"):
+        del browser.client.cookies[name]
+        browser.ask("GET", path)
+        given.add(browser.client.cookies[name].value)
+    assert given == {browser_of(None, session_key)}
+    assert given == {browser_of(given.copy().pop(), "another")}
+    assert browser_of("made up", session_key) in given
 
 
 def test_each_start_of_the_app_renews_the_session(browser):

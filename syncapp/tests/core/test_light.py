@@ -24,6 +24,7 @@ from syncapp.light import (
 class Device:
     """One that has just said that all is well."""
 
+    is_mute: bool = False
     is_online: bool = True
     is_revoked: bool = False
     is_healing: bool = False
@@ -50,6 +51,9 @@ def test_a_device_that_said_that_all_is_well_is_green() -> None:
     ("change", "light", "reason"),
     [
         ({"pending": 1}, Light.BUSY, Reason.SENDING),
+        ({"is_mute": True}, Light.GREY, Reason.TOLD),
+        ({"is_mute": True, "is_online": False}, Light.GREY, Reason.SILENT_AND_MUTE),
+        ({"is_mute": True, "is_behind": True}, Light.BUSY, Reason.RECEIVING),
         ({"pending": 1, "pending_age_ms": 31_000}, Light.AMBER, Reason.STUCK),
         ({"pending": 1, "role": "viewer"}, Light.AMBER, Reason.VIEWER),
         ({"pending": 1, "role": None}, Light.AMBER, Reason.NO_MEMBER),
@@ -79,6 +83,7 @@ def test_whatever_is_missing_takes_the_green_away(
 
 devices = st.builds(
     Device,
+    is_mute=st.booleans(),
     is_online=st.booleans(),
     is_revoked=st.booleans(),
     is_healing=st.booleans(),
@@ -100,7 +105,7 @@ def test_green_is_never_without_evidence(device: Device) -> None:
     if verdict_on(device).light is Light.GREEN:
         assert device.is_online and device.told_age_ms <= HEARD_WITHIN_MS
         assert not (device.pending or device.parked or device.refused or device.is_behind)
-        assert not (device.is_healing or device.is_revoked)
+        assert not (device.is_healing or device.is_revoked or device.is_mute)
 
 
 @given(st.lists(devices))

@@ -8,6 +8,7 @@ import uuid
 from decimal import Decimal
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,6 +174,15 @@ def test_whatever_stands_in_a_record_is_taken_or_refused_by_field(payload):
 @given(st.integers(0, dialect.LATEST_MS))
 def test_a_time_is_written_and_read_back(ms):
     assert dialect.iso_to_ms(dialect.ms_to_iso(ms)) == ms
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2025-06-13T15:40:11.020Z", "2025-06-13T15:40:11.020", "2025-06-13 15:40:11.020999",
+     "2025-06-13T17:40:11.020+02:00", "2025-06-13T15:40:11.020456Z"],
+)  # fmt: skip
+def test_a_time_is_read_in_every_way_in_which_it_may_be_written(text):
+    assert dialect.iso_to_ms(text) == 1_749_829_211_020
 
 
 @given(st.text() | json_values)

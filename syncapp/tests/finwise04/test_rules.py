@@ -630,6 +630,47 @@ def test_an_app_holds_nothing_back_that_it_could_never_do(server, new_app):
     assert (device.reset, device.is_healing) == ("", False)
 
 
+def test_rule_10_what_a_record_does_not_name_is_not_written(server, new_app, phone, settle):
+    link = new_app()
+    link.come_online()
+    account = link.app.new_account("Giro", None, note="bleibt", offset=3)
+    settle(link, phone)
+    server.time.ms += 1000
+    part = {"id": account, "name": "Haushalt", "colour": "rot", "updated_at": None}
+    entry(server, link, "update", account, part, entityType="Account")
+    settle(link, phone)
+    row = row_of(server, account)
+    assert (row.fields["name"], row.fields["note"], row.fields["offset"]) == (
+        "Haushalt", "bleibt", "3"
+    )  # fmt: skip
+    assert "colour" not in row.fields
+    assert link.app.kept["Account"][account]["note"] == "bleibt"
+
+
+def test_rule_10_two_tabs_of_one_browser_send_the_same_entries(server, new_app, phone, settle):
+    one, two = new_app("browser"), new_app("browser")
+    one.come_online()
+    group = one.app.new_group("Urlaub")
+    settle(one, two, phone)
+    for name in ("Ferien", "Reise"):
+        server.time.ms += 1000
+        one.app.edit(group, name=name)
+    two.app.queue = [dict(each) for each in one.app.queue]  # one IndexedDB
+    one.poll()
+    two.poll()
+    # Entry by entry, now from the one, now from the other.
+    while one.move_up() or two.move_up():
+        two.move_up()
+    phone.replica.edit("account_group", group, {"sortOrder": 7})
+    settle(one, two, phone)
+    assert (one.app.queue, two.app.queue) == ([], [])
+    assert row_of(server, group).fields["name"] == "Reise"
+    assert row_of(server, group).fields["sortOrder"] == 7
+    assert server.home.all_conflicts() == []
+    for link in (one, two):
+        assert link.app.kept["AccountGroup"][group]["name"] == "Reise"
+
+
 # --- both protocols together ----------------------------------------------------------------
 
 

@@ -349,6 +349,24 @@ def test_two_pages_of_one_browser_are_one_device(new_app):
         assert cursor.fetchall() == [("FinWise 0.4 (Firefox)", "FinWise 0.4", "finwise.0.4")]
 
 
+def test_a_browser_whose_name_comes_late_is_the_same_device(new_app):
+    app = new_app()
+    del app.browser.cookies["finwise04_browser"]
+    app.come_online()
+    app.new_group("Urlaub")
+    app.send_pending()
+    app.hang_up()  # nobody hears the answer
+    app.browser.ask("GET", "/users")
+    assert "finwise04_browser" in app.browser.cookies
+    app.retry_processing()
+    app.come_online()
+    app.sync()
+    assert app.queue == []
+    with in_tenant(uuid.UUID(app.tenant_id)) as inside, inside.cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {schema_name(uuid.UUID(app.tenant_id))}.sync_device")
+        assert cursor.fetchall() == [(1,)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_a_long_day_of_two_apps_and_a_device_ends_with_all_equal(new_app, second_app, device, seed):
