@@ -30,6 +30,7 @@ ARROWS = {
         "tenants.access",
         "tenants.api",
         "tenants.authentication",
+        "tenants.browsers",
         "tenants.context",
         "tenants.names",
         "tenants.provisioning",
