@@ -26,6 +26,15 @@ def heard(link, kind):
     return [each for each in link.sent if kind in (each.get("type"), each.get("event_type"))]
 
 
+def two_apps_with_a_group(new_app, settle):
+    """Both online and equal; the first one made the group."""
+    first, second = new_app(), new_app()
+    first.come_online()
+    group = first.app.new_group("Urlaub")
+    settle(first, second)
+    return first, second, group
+
+
 def entry(server, link, does, row_id, record, **more):
     """A queue entry as the app sends it, made by hand."""
     made = {
@@ -51,10 +60,7 @@ def entry(server, link, does, row_id, record, **more):
 def test_rule_1_updates_are_ordered_by_the_time_of_the_entry_not_by_updated_at(
     server, new_app, settle
 ):
-    early, late = new_app(), new_app()
-    early.come_online()
-    group = early.app.new_group("Urlaub")
-    settle(early, late)
+    early, late, group = two_apps_with_a_group(new_app, settle)
     early.cut()
     late.cut()
     server.time.ms += 1000
@@ -87,10 +93,7 @@ def test_rule_1_an_edit_beats_the_version_it_was_made_upon_however_slow_the_cloc
 
 
 def test_rule_1_creates_and_deletes_are_ordered_by_the_time_of_the_entry(server, new_app, settle):
-    first, second = new_app(), new_app()
-    first.come_online()
-    group = first.app.new_group("Urlaub")
-    settle(first, second)
+    first, second, group = two_apps_with_a_group(new_app, settle)
     first.cut()
     server.time.ms += 1000
     first.app.delete(group)
@@ -210,10 +213,7 @@ def test_rule_3_the_sender_is_told_what_became_of_each_update_before_its_ack(ser
 
 
 def test_rule_3_a_loser_is_told_the_record_that_won(server, new_app, settle):
-    first, second = new_app(), new_app()
-    first.come_online()
-    group = first.app.new_group("Urlaub")
-    settle(first, second)
+    first, second, group = two_apps_with_a_group(new_app, settle)
     second.cut()
     second.app.edit(group, name="alt")
     server.time.ms += 1000
@@ -230,10 +230,7 @@ def test_rule_3_a_loser_is_told_the_record_that_won(server, new_app, settle):
 
 
 def test_rule_3_a_loser_is_told_the_delete_that_won(server, new_app, settle):
-    first, second = new_app(), new_app()
-    first.come_online()
-    group = first.app.new_group("Urlaub")
-    settle(first, second)
+    first, second, group = two_apps_with_a_group(new_app, settle)
     second.cut()
     second.app.edit(group, name="zu früh")
     server.time.ms += 1000
@@ -248,10 +245,7 @@ def test_rule_3_a_loser_is_told_the_delete_that_won(server, new_app, settle):
 
 
 def test_rule_4_what_was_deleted_meanwhile_is_gone_after_a_load(server, new_app, settle):
-    away, other = new_app(), new_app()
-    away.come_online()
-    group = away.app.new_group("Urlaub")
-    settle(away, other)
+    away, other, group = two_apps_with_a_group(new_app, settle)
     away.cut()
     other.app.delete(group)
     settle(other)
@@ -264,10 +258,7 @@ def test_rule_4_what_was_deleted_meanwhile_is_gone_after_a_load(server, new_app,
 
 
 def test_rule_4_also_when_the_household_has_forgotten_the_tombstone(server, new_app, settle):
-    away, other = new_app(), new_app()
-    away.come_online()
-    group = away.app.new_group("Urlaub")
-    settle(away, other)
+    away, other, group = two_apps_with_a_group(new_app, settle)
     away.cut()
     other.app.delete(group)
     settle(other)
@@ -279,10 +270,7 @@ def test_rule_4_also_when_the_household_has_forgotten_the_tombstone(server, new_
 
 
 def test_rule_4_an_old_edit_of_what_is_forgotten_brings_nothing_back(server, new_app, settle):
-    away, other = new_app(), new_app()
-    away.come_online()
-    group = away.app.new_group("Urlaub")
-    settle(away, other)
+    away, other, group = two_apps_with_a_group(new_app, settle)
     away.cut()
     away.app.edit(group, name="im Urlaub getippt")
     server.time.ms += 1000
@@ -301,10 +289,7 @@ def test_rule_4_an_old_edit_of_what_is_forgotten_brings_nothing_back(server, new
 
 
 def test_rule_5_a_redelivery_is_acknowledged_and_not_applied_again(server, new_app, settle):
-    link, other = new_app(), new_app()
-    link.come_online()
-    group = link.app.new_group("Urlaub")
-    settle(link, other)
+    link, other, group = two_apps_with_a_group(new_app, settle)
     link.app.edit(group, name="Ferien")
     link.poll()
     link.move_up()
