@@ -4,7 +4,7 @@ import { defineStore } from "pinia"
 import { computed, ref, shallowRef } from "vue"
 
 import { services } from "../services/ports"
-import { sum } from "../sync/money"
+import { fromUnits, toUnits } from "../sync/money"
 import { placed } from "../sync/order"
 import type {
   Account,
@@ -52,11 +52,26 @@ export const useLedgerStore = defineStore("ledger", () => {
   })
 
   const totals = computed<Totals>(() => {
-    const of = (list: readonly Account[]) =>
-      sum(list.filter((account) => account.isActive).map((account) => account.balance))
+    let [assets, debts, loose] = [0n, 0n, 0n]
+    const units = new Map<string, bigint>()
+    for (const account of accounts.value) {
+      if (!account.isActive) continue
+      const balance = balanceOf(account)
+      if (balance < 0n) debts += balance
+      else assets += balance
+      const id = shownGroup(account)
+      if (id === null) loose += balance
+      else units.set(id, (units.get(id) ?? 0n) + balance)
+    }
     const byGroup: Record<string, string> = {}
-    for (const group of groups.value) byGroup[group.id] = of(accountsOf(group.id))
-    return { all: of(accounts.value), ungrouped: of(accountsOf(null)), byGroup }
+    for (const { id } of groups.value) byGroup[id] = fromUnits(units.get(id) ?? 0n)
+    return {
+      all: fromUnits(assets + debts),
+      assets: fromUnits(assets),
+      debts: fromUnits(debts),
+      ungrouped: fromUnits(loose),
+      byGroup,
+    }
   })
 
   /** The group that an account shows under: null also if its group is missing or deleted. */
@@ -138,6 +153,17 @@ export const useLedgerStore = defineStore("ledger", () => {
     restoreAccount: (id: string) => services().edits.restore("account", id),
   }
 })
+
+/** Read once for each account as it stands: a ledger of thousands is added up at every change. */
+const balances = new WeakMap<Account, bigint>()
+
+function balanceOf(account: Account): bigint {
+  const known = balances.get(account)
+  if (known !== undefined) return known
+  const units = toUnits(account.balance)
+  balances.set(account, units)
+  return units
+}
 
 const STEP = 1024
 

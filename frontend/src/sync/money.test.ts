@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 
-import { ENGLISH, GERMAN, compareAmounts, fromUnits, parseAmount, sum, toUnits } from "./money"
+import { ENGLISH, GERMAN, compareAmounts, fromUnits, parseAmount, toUnits } from "./money"
 
 describe("amounts as people type them", () => {
   test.each([
@@ -42,9 +42,9 @@ const units = fc.bigInt({ min: -(10n ** 19n), max: 10n ** 19n })
 
 describe("amounts", () => {
   test("are added up exactly", () => {
-    expect(sum(["0.1", "0.2"])).toBe("0.3")
-    expect(sum(["999999999999999.9999", "-0.0001", "0.0001"])).toBe("999999999999999.9999")
-    expect(sum([])).toBe("0")
+    expect(fromUnits(toUnits("0.1") + toUnits("0.2"))).toBe("0.3")
+    expect(fromUnits(toUnits("999999999999999.9999") + toUnits("-0.0001"))).toBe("999999999999999.9998")
+    expect(fromUnits(toUnits("many"))).toBe("0")
   })
 
   test("have one text each", () => {

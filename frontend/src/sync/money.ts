@@ -4,20 +4,13 @@
 const PLACES = 4
 const AMOUNT = /^(-?)([0-9]+)(?:\.([0-9]{1,4}))?$/
 
-/** The sum of canonical amounts; what is none counts as nothing. */
-export function sum(amounts: Iterable<string>): string {
-  let total = 0n
-  for (const amount of amounts) total += toUnits(amount)
-  return fromUnits(total)
-}
-
 /** Negative, zero or positive, as `a` is less than, equal to or greater than `b`. */
 export function compareAmounts(a: string, b: string): number {
   const difference = toUnits(a) - toUnits(b)
   return difference < 0n ? -1 : difference > 0n ? 1 : 0
 }
 
-/** In ten-thousandths. */
+/** In ten-thousandths; what is no canonical amount counts as nothing. */
 export function toUnits(amount: string): bigint {
   const match = AMOUNT.exec(amount)
   if (match === null) return 0n

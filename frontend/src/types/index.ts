@@ -208,6 +208,8 @@ export interface Account extends AccountFields, RowState {}
 /** balance per group and in all, of active accounts; exact decimal strings. */
 export interface Totals {
   readonly all: string
+  readonly assets: string
+  readonly debts: string
   readonly ungrouped: string
   readonly byGroup: Readonly<Record<string, string>>
 }

@@ -35,12 +35,12 @@ export function useArranging() {
     return move === null ? ledger.groups : inFront(ledger.groups, move.id, move.beforeId)
   })
 
-  const sections = computed<readonly Section[]>(() => {
+  const sections = computed<readonly Section[]>((before) => {
     const all = groups.value.map((group) => sectionOf(group))
     const loose = sectionOf(null)
     const isShown =
       isArranging.value || all.length === 0 || loose.active.length + loose.inactive.length > 0
-    return isShown ? [...all, loose] : all
+    return kept(before ?? [], isShown ? [...all, loose] : all)
   })
 
   function sectionOf(group: AccountGroup | null): Section {
@@ -146,6 +146,23 @@ export function useArranging() {
     stepAccount: (id: string, step: -1 | 1) => inTurn(() => stepAccount(id, step)),
     stepGroup: (id: string, step: -1 | 1) => inTurn(() => stepGroup(id, step)),
   }
+}
+
+/** The new sections; those in which nothing differs are the old ones, and not rendered again. */
+function kept(before: readonly Section[], now: readonly Section[]): readonly Section[] {
+  const known = new Map(before.map((section) => [section.group?.id, section]))
+  return now.map((section) => {
+    const old = known.get(section.group?.id)
+    const isSame =
+      old?.group === section.group &&
+      areSame(old.active, section.active) &&
+      areSame(old.inactive, section.inactive)
+    return isSame ? old : section
+  })
+}
+
+function areSame(a: readonly Account[], b: readonly Account[]): boolean {
+  return a.length === b.length && a.every((account, n) => account === b[n])
 }
 
 const SHOWN_AT_LATEST_MS = 1_000
