@@ -1,7 +1,7 @@
 // What a conversation does with what it hears, beside what the simulation plays.
 
 import Dexie from "dexie"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 
 import type { DownFrame, UpFrame } from "../../sync/core/messages"
 import { BUILT_IN } from "../../sync/entities"
@@ -133,4 +133,31 @@ test("somebody on the way who takes less is sent less, but never nothing", async
   for (let n = 0; n < 20; n++) await talk.closed(1, 1009)
   const push = await data.push()
   expect(push.type === "push" ? push.changes : []).toHaveLength(1)
+})
+
+test("many edits in a moment do not hold up what comes after them", async () => {
+  await hear(WELCOME)
+  const looks = vi.spyOn(data, "facts")
+  for (let n = 0; n < 1_000; n++) void talk.take({ type: "edited" })
+  await talk.take({ type: "asked" })
+  expect(looks.mock.calls.length).toBe(2)
+})
+
+test("an edit made while the one before is looked at is looked at, too", async () => {
+  await hear(WELCOME)
+  await hear({ type: "changes", rows: [], from: 0, to: 0, cursor: "c", more: false, head: 0 })
+  const push = sent.find((frame) => frame.type === "push")
+  const results = push?.type === "push" ? push.changes.map(({ number }) => ({ number, fate: "applied" as const })) : [] // prettier-ignore
+  await hear({ type: "ack", of: "push", results, head: 1, anchor: "" })
+  const looks = vi.spyOn(data, "facts")
+  looks.mockImplementationOnce(async () => {
+    looks.mockRestore()
+    const before = await data.facts()
+    await data.create("account_group", { name: "Depot" })
+    void talk.take({ type: "edited" })
+    return before
+  })
+  await talk.take({ type: "edited" })
+  await talk.settled()
+  expect(types().filter((type) => type === "push")).toHaveLength(2)
 })

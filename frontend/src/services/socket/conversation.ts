@@ -51,6 +51,7 @@ export class Conversation {
   walk: { readonly to: number; readonly head: number } | null = null
 
   private last: Promise<void> = Promise.resolve()
+  private isEditWaiting = false
 
   constructor(
     private readonly data: DataService,
@@ -62,7 +63,17 @@ export class Conversation {
 
   /** Take an event after all that came before it. Never rejects. */
   take(event: SessionEvent): Promise<void> {
-    return this.enqueue(() => this.step(event))
+    return event.type === "edited" ? this.edited() : this.enqueue(() => this.step(event))
+  }
+
+  /** A thousand edits in a moment are looked at once: nothing else waits behind them. */
+  private edited(): Promise<void> {
+    if (this.isEditWaiting) return this.last
+    this.isEditWaiting = true
+    return this.enqueue(() => {
+      this.isEditWaiting = false // what is queued from here on, this look may miss
+      return this.step({ type: "edited" })
+    })
   }
 
   /** One frame. What is no frame of the protocol ends the connection; nothing is changed then. */
