@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,7 @@ from uuid import UUID
 from tenants.authentication import Refusal, Visitor, claim_of, visitor_of
 from tenants.context import run_in_public
 
-from . import metrics
+from . import haste, metrics
 from .conversation import TOO_FAST_PAUSE_MS, Conversation
 from .core import messages
 from .core.errors import (
@@ -47,7 +46,7 @@ class SyncConsumer:
         self._asgi_send = send
         self._is_open = False
         self._conversation: Conversation | None = None
-        self._bucket = TokenBucket(messages.FRAMES_PER_SECOND, messages.FRAMES_BURST)
+        self._bucket = haste.TokenBucket(messages.FRAMES_PER_SECOND, messages.FRAMES_BURST)
         self._bad_frames = 0
         # Held while a frame is being handled: whoever closes waits for the batch in hand.
         self.busy = asyncio.Lock()
@@ -100,6 +99,9 @@ class SyncConsumer:
             await self.fail(UpgradeNeeded(f"This server speaks {messages.PROTOCOL}."))
         if not self._is_open:
             return None
+        self._bucket = haste.bucket_for(
+            visitor.user_id, messages.FRAMES_PER_SECOND, messages.FRAMES_BURST
+        )
         tenant_id: UUID = self._scope["url_route"]["kwargs"]["tenant_id"]
         return Conversation(self, tenant_id, visitor)
 
@@ -120,6 +122,7 @@ class SyncConsumer:
         """Handle one frame; whatever goes wrong has a code, and the socket its answer."""
         try:
             if not self._bucket.take():
+                haste.remember(conversation.visitor.user_id, self._bucket)
                 raise TooFast(retry_after_ms=TOO_FAST_PAUSE_MS)
             frame = messages.text_to_up(text)
             await conversation.handle(frame)
@@ -179,27 +182,3 @@ class SyncConsumer:
             await self._asgi_send({"type": "websocket.close", "code": code})
         except Exception as error:
             log.debug("a socket went away while closing: %r", error)
-
-
-class TokenBucket:
-    """So many frames a second, and a burst; monotonic time."""
-
-    def __init__(self, per_second: float, burst: float) -> None:
-        self._per_second = per_second
-        self._burst = burst
-        self._left = burst
-        self._at = time.monotonic()
-
-    def take(self) -> bool:
-        now = time.monotonic()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-    async def wait(self) -> None:
-        """Take one, as soon as there is one."""
-        while not self.take():  # noqa: ASYNC110  nobody tells when it is filled again
-            await asyncio.sleep((1 - self._left) / self._per_second)

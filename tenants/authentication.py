@@ -34,6 +34,7 @@ _URL_SECRETS = {"token", "access_token", "authorization", "auth", "key", "sessio
 class Reason(StrEnum):
     """Why a socket may not come in, for the log; never with the secret itself."""
 
+    PLAIN_TEXT = "tls: this site is spoken to over TLS only"
     FOREIGN_ORIGIN = "origin: not one of ours"
     SECRET_IN_URL = "url: a token in the query string ends up in access logs"  # noqa: S105
     DOUBLE_HEADER = "header: Origin, Host or Authorization came twice"
@@ -138,6 +139,9 @@ def claim_of(scope: Scope, also: Sequence[str] = ()) -> Claim | Refusal:
     headers = _headers(scope)
     if any(len(headers.get(name, ())) > 1 for name in ("origin", "host", "authorization")):
         return Refusal(Reason.DOUBLE_HEADER)
+    # Pages are redirected; a socket cannot be, and what was sent with it was readable anyway.
+    if settings.SECURE_SSL_REDIRECT and not _is_secure(scope, headers):
+        return Refusal(Reason.PLAIN_TEXT)
     query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     if any(name.lower() in _URL_SECRETS for name, _ in query):
         return Refusal(Reason.SECRET_IN_URL)
@@ -166,12 +170,16 @@ def own_origin(scope: Scope, headers: Mapping[str, list[str]]) -> str | None:
     domain, _ = split_domain_port(host)
     if not domain or not validate_host(domain, allowed):
         return None
-    is_secure = scope.get("scheme") in ("wss", "https")
+    return f"{'https' if _is_secure(scope, headers) else 'http'}://{host}"
+
+
+def _is_secure(scope: Scope, headers: Mapping[str, list[str]]) -> bool:
+    """Whether the visitor came over TLS, by the word of the proxy if there is one."""
     if settings.SECURE_PROXY_SSL_HEADER:
         name, value = settings.SECURE_PROXY_SSL_HEADER
         told = headers.get(name.removeprefix("HTTP_").replace("_", "-").lower(), [""])
-        is_secure = told[0].split(",")[0].strip() == value
-    return f"{'https' if is_secure else 'http'}://{host}"
+        return told[0].split(",")[0].strip() == value
+    return scope.get("scheme") in ("wss", "https")
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

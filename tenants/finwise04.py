@@ -199,9 +199,9 @@ def put_person(request: HttpRequest) -> HttpResponse:
 
 
 def change_person(request: HttpRequest, person_id: UUID) -> HttpResponse:
-    """Change oneself."""
+    """Change oneself; somebody else answers as nobody does."""
     person = User.objects.filter(pk=person_id).first()
-    if person is None and request.user.is_authenticated:
+    if request.user.is_authenticated and not (person and _is_here(request, person)):
         raise Problem(404, "User not found")
     return _change(request, person, _body(request))
 
@@ -209,13 +209,18 @@ def change_person(request: HttpRequest, person_id: UUID) -> HttpResponse:
 def _change(request: HttpRequest, person: User | None, body: dict[str, Any]) -> HttpResponse:
     if not request.user.is_authenticated:
         raise Problem(401, "Sign in first.")
-    if person is None or (person.pk != request.user.pk and not _is_born_here(request, person)):
+    if person is None or not _is_here(request, person):
         raise Problem(403, "This is somebody else.")
     if _email(body) != person.email:
         raise Problem(400, "Deine E-Mail-Adresse änderst du unter /accounts/email/.")
     person.display_name = _name(body)
     person.save(update_fields=["display_name"])
     return JsonResponse(_person(person))
+
+
+def _is_here(request: HttpRequest, person: User) -> bool:
+    """Whether this person is signed in, or was born in this browser."""
+    return person.pk == request.user.pk or _is_born_here(request, person)
 
 
 def _sign_up(request: HttpRequest, person: User) -> None:

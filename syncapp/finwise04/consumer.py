@@ -16,7 +16,7 @@ from tenants.authentication import Refusal, Visitor
 from tenants.browsers import browser_of
 
 from .. import fanout, metrics
-from ..consumers import BAD_FRAMES_MAX, SyncConsumer, TokenBucket
+from ..consumers import BAD_FRAMES_MAX, SyncConsumer
 from ..core.errors import (
     BadFrame,
     HostileFrame,
@@ -27,6 +27,7 @@ from ..core.errors import (
     SyncError,
 )
 from ..dialects import finwise04 as dialect
+from ..haste import TokenBucket
 from .conversation import AppConversation
 
 log = logging.getLogger(__name__)

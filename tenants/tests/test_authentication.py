@@ -109,6 +109,29 @@ def test_over_tls_our_page_is_an_https_page() -> None:
     assert claim_of(scope_of(*headers, scheme="wss")) == Claim(session_key="abc")
 
 
+@pytest.mark.parametrize("who", ["a page", "a device"])
+def test_where_pages_go_to_tls_a_plain_socket_is_refused(settings: Any, who: str) -> None:
+    """S06: also for whoever could sign in; what was sent with it has been readable."""
+    settings.SECURE_SSL_REDIRECT = True
+    shown = [("authorization", "Bearer fw_x")]
+    if who == "a page":
+        shown = [("origin", "http://localhost"), ("cookie", "sessionid=abc")]
+    headers = [("host", "localhost"), *shown]
+    answer = claim_of(scope_of(*headers))
+    assert answer == Refusal(Reason.PLAIN_TEXT)
+    assert answer.is_outright
+    if who == "a device":
+        assert claim_of(scope_of(*headers, scheme="wss")) == Claim(token="fw_x")
+    # Behind a proxy its word counts, and only there.
+    told = ("x-forwarded-proto", "https")
+    assert claim_of(scope_of(*headers, told)) == Refusal(Reason.PLAIN_TEXT)
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    assert claim_of(scope_of(*headers, ("x-forwarded-proto", "http"))) == Refusal(Reason.PLAIN_TEXT)
+    assert claim_of(scope_of(*headers)) == Refusal(Reason.PLAIN_TEXT)
+    if who == "a device":
+        assert claim_of(scope_of(*headers, told)) == Claim(token="fw_x")
+
+
 def test_without_origin_a_cookie_proves_nothing() -> None:
     """S01"""
     assert claim_of(scope_of(("host", HOST), ("cookie", "sessionid=abc"))) == Refusal(

@@ -266,7 +266,7 @@ def test_whoever_sends_it_again_is_nobody_and_changes_nothing(browser):
     assert not stranger.is_signed_in
     stranger.register()
     assert stranger.ask("POST", "/users", again)[0] == 403
-    assert stranger.ask("PUT", f"/users/{body['uuid']}", again)[0] == 403
+    assert stranger.ask("PUT", f"/users/{body['uuid']}", again)[0] == 404
     person = User.objects.get(pk=body["uuid"])
     assert person.display_name == "Ben"
     assert Browser().log_in(body["email"])[0] == 200

@@ -112,3 +112,12 @@ def test_whatever_is_no_new_password_leaves_tokens_alone(anna: User) -> None:
     again.refresh_from_db()
     assert again.password.split("$")[1] == count
     assert token_of(mine) is not None
+
+
+def test_a_token_needs_no_renewing(anna: User) -> None:
+    """S17: it ends by being revoked, and by nothing else; so no socket ends for a renewal."""
+    text = create_token(anna, "importer")
+    long_ago = timezone.now() - timedelta(days=3650)
+    Token.objects.filter(user=anna).update(created_at=long_ago, last_used_at=long_ago)
+    assert token_of(text) is not None
+    assert not [each.name for each in Token._meta.fields if "expire" in each.name]

@@ -26,6 +26,7 @@ from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import dial
 from syncapp.tests.socket.processes import ServerProcess
 from tenants.models import User
+from tenants.tokens import create_token
 
 NGINX = (ROOT / "deploy/nginx.conf").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -170,6 +171,16 @@ def test_the_nginx_example_brings_pages_and_sockets_over_tls(
         site.get("/", "evil.example")
     answer = site.get_plainly("/x")
     assert "301" in answer and "https://finwise.example.org/x" in answer
+    # A plain socket: sent to TLS by nginx, refused by the process if somebody gets that far.
+    assert "301" in site.get_plainly(f"/ws/sync/{household.id}/").splitlines()[0]
+    with pytest.raises(InvalidStatus) as turned_away:
+        dial(
+            "ws://finwise.example.org",
+            household.id,
+            token=create_token(User.objects.get(pk=household.owner), "phone"),
+            sock=socket.create_connection(("127.0.0.1", site.process.port)),
+        )
+    assert turned_away.value.response.status_code == 403
     # A browser's socket: the session's cookie, and the Origin of the site itself.
     cookie = signed_in(household)
     own, foreign = "https://finwise.example.org", "https://evil.example"

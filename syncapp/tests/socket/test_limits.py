@@ -119,6 +119,29 @@ def test_two_hundred_frames_at_once_are_a_burst_and_more_are_too_fast(
     assert error["retryAfterMs"] == 5_000
 
 
+def test_who_was_too_fast_gains_nothing_by_coming_anew(
+    new_phone: Callable[..., Phone],
+    new_member: Callable[[Household, str], User],
+    household: Household,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S29: on another socket, as another device, the person goes on where they were stopped."""
+    monkeypatch.setattr(messages, "FRAMES_PER_SECOND", 0.001)  # so waiting does not help here
+    user = new_member(household, "editor")
+    hasty = new_phone(user).online()
+    with suppress(ConnectionClosed):
+        for _ in range(messages.FRAMES_BURST):
+            hasty.say('{"type":"ping"}')
+    assert hasty.hear_close()[1] == 4429
+    for again in (hasty, new_phone(user)):
+        again.connect()
+        again.say(again.hello_frame())
+        (error,), code = again.hear_close()
+        assert (error["code"], error["of"], code) == ("too_fast", "hello", 4429)
+        assert error["retryAfterMs"] == 5_000
+    new_phone().online().ping()  # nobody else is held up
+
+
 @pytest.mark.parametrize("whose", ["PERSON", "HOUSEHOLD"])
 def test_one_socket_too_many_hears_when_to_come_again_and_the_others_live(
     whose: str,
