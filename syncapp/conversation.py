@@ -301,6 +301,9 @@ class Conversation:
             self.spawn(self.socket.send(request))
         return self.is_greeted
 
+    def may_only_look(self) -> None:
+        """Its person may not write (any more). A device of ours hears it when it tries to."""
+
     def look_again(self) -> None:
         """Rights have changed, while this socket waits for one; it never does."""
 

@@ -313,6 +313,9 @@ class Hub:
             (each for each in room.sockets if each.is_read_only and each.user_id in may_write),
             Restarting("You may edit again; connect again."),
         )
+        for each in tuple(room.sockets):
+            if members.get(each.user_id) == VIEWER:
+                each.may_only_look()
 
     async def check_access(self, user_id: UUID | None = None) -> None:
         """End the sockets of whoever may not stay: signed out, disabled, not a member.

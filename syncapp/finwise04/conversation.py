@@ -115,6 +115,7 @@ class AppConversation(Conversation):
         fanout.hub().stop_waiting(self)
         self.spawn(self._tell_news())
         if welcome.role == "viewer":
+            self.is_read_only = True
             await self._only_show()
         else:
             await self.socket.tell(dialect.status("online"))
@@ -130,9 +131,14 @@ class AppConversation(Conversation):
             clock_ms=now_ms() + self._clock_offset_ms if self._clock_offset_ms else 0,
         )
 
+    def may_only_look(self) -> None:
+        """At once: what the app sends from now on would be refused, and lost."""
+        if self.is_greeted and not self.is_read_only:
+            self.is_read_only = True
+            self.spawn(self._quietly(self._only_show))
+
     async def _only_show(self) -> None:
         """Who may not write is not told `online`: then nothing that was typed is sent, and lost."""
-        self.is_read_only = True
         message = "Du darfst diesen Haushalt ansehen, aber nicht ändern."
         await self.socket.tell(dialect.status("maintenance", message))
         await self._load()
@@ -194,7 +200,7 @@ class AppConversation(Conversation):
     async def _refuse(self, entry: dialect.Entry, error: SyncError) -> None:
         """They could write when this was sent, and may not any more."""
         await self.socket.tell(dialect.sync_nack(entry, error.message, error.code))
-        self.spawn(self._only_show())
+        self.may_only_look()
 
     # --- showing
 

@@ -725,6 +725,49 @@ def test_who_loses_the_right_to_write_while_sending_hears_it(new_app):
     guest.await_(lambda: guest.status == "maintenance")
 
 
+def test_who_loses_the_right_to_write_hears_it_before_anything_is_lost(new_app):
+    owner = new_app()
+    guest = new_app(tenant_id="")
+    guest.tenant_id = owner.tenant_id
+    tenant = Tenant.objects.get(pk=owner.tenant_id)
+    person = User.objects.get(pk=guest.browser.user_id)
+    set_role(tenant, person, "editor")
+    guest.come_online()
+    guest.mark()
+    set_role(tenant, person, "viewer")
+    guest.await_(lambda: guest.status == "maintenance")
+    guest.new_group("wartet")
+    assert guest.send_pending() == 0
+    set_role(tenant, person, "editor")
+    assert guest.hear_close() == 1012
+    guest.come_online()
+    guest.sync()
+    assert (guest.queue, guest.nacks) == ([], [])
+
+
+def test_of_many_entries_that_may_not_be_each_is_answered_and_one_load_follows(new_app):
+    owner = new_app()
+    guest = new_app(tenant_id="")
+    guest.tenant_id = owner.tenant_id
+    tenant = Tenant.objects.get(pk=owner.tenant_id)
+    person = User.objects.get(pk=guest.browser.user_id)
+    set_role(tenant, person, "editor")
+    guest.come_online()
+    guest.mark()
+    for n in range(30):
+        guest.new_group(f"Gruppe {n}")
+    set_role(tenant, person, "viewer")
+    guest.sync()
+
+    def loads():
+        return sum(each["type"] == "initial_data_load" for each in guest.heard)
+
+    guest.await_(lambda: guest.status == "maintenance" and loads() == 2)  # one since it came
+    guest.mark()
+    assert loads() == 2
+    assert len(guest.nacks) == 30
+
+
 SAID = {
     "request_initial_data": "initial_data_load",
     "process_sync_entry": "sync_ack",
