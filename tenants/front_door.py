@@ -11,6 +11,7 @@ import hashlib
 import logging
 import secrets
 import smtplib
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -21,6 +22,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.hashers import make_password
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -45,6 +47,22 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_email_verified(self, request: HttpRequest, email: str) -> bool:
         """Who came by the link in a mail has shown that the mail reached them."""
         return email.lower() == _invited_as(request)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The visitor's address, as limits count and the list of sessions shows it.
+
+        Of an IPv6 address its network: whoever has one has 2^64 of them, and would have as many
+        attempts.
+
+        Raises PermissionDenied if there is none.
+        """
+        try:
+            address = ip_address(super().get_client_ip(request).strip())
+        except ValueError:
+            raise PermissionDenied("no address of a visitor") from None  # a proxy made it up
+        if isinstance(address, IPv4Address):
+            return str(address)
+        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Confirm an address; if its account was somebody else's so far, it is not any more."""

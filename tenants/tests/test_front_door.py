@@ -14,7 +14,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.hashers import MD5PasswordHasher
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from tenants.front_door import SecondFactorAdapter
 from tenants.hashers import imported
@@ -243,7 +243,6 @@ def test_no_visitor_chooses_the_address_that_counts(
 ) -> None:
     """Behind no proxy the header is a visitor's own word; behind one, only its last part counts."""
     from allauth.account.adapter import get_adapter
-    from django.test import RequestFactory
 
     request = RequestFactory().get(
         "/", REMOTE_ADDR="192.0.2.1", headers={"x-forwarded-for": "10.0.0.9, 198.51.100.7"}
@@ -251,6 +250,48 @@ def test_no_visitor_chooses_the_address_that_counts(
     assert get_adapter().get_client_ip(request) == "192.0.2.1"
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     assert get_adapter().get_client_ip(request) == "198.51.100.7"
+
+
+@pytest.mark.parametrize(
+    ("told", "counts"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("::1", "::"),
+    ],
+)
+def test_a_network_of_ipv6_counts_as_one_address(told: str, counts: str) -> None:
+    """S55: every line at home has 2^64 of them."""
+    from allauth.account.adapter import get_adapter
+
+    request = RequestFactory().get("/", REMOTE_ADDR=told)
+    assert get_adapter().get_client_ip(request) == counts
+
+
+def test_who_guesses_from_many_addresses_of_one_network_has_to_wait(
+    browse: Browse, database: None
+) -> None:
+    answers = [
+        sign_in(browse(REMOTE_ADDR=f"2001:db8::{number:x}"), f"{number}@example.org", "wrong")
+        for number in range(1, 32)
+    ]
+    assert answers[-1].status_code == 429 or "Too many" in answers[-1].text
+    elsewhere = sign_in(browse(REMOTE_ADDR="2001:db8:0:1::1"), "x@example.org", "wrong")
+    assert "not correct" in elsewhere.text
+
+
+@pytest.mark.parametrize("said", ["evil", "", "unknown", "'; --"])
+def test_an_address_that_is_none_gets_nobody_in(
+    browse: Browse, bert: User, settings: Any, said: str
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    browser = browse(headers={"x-forwarded-for": said})
+    answer = sign_in(browser, bert.email)
+    assert answer.status_code == (302 if said == "" else 403)
 
 
 def test_who_is_locked_out_is_told_so_and_does_not_get_in(browse: Browse, bert: User) -> None:
