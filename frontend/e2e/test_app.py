@@ -106,6 +106,18 @@ def test_the_back_key_closes_a_form_and_the_focus_returns(laptop: Page) -> None:
     expect(link).to_be_focused()
 
 
+def test_the_back_key_throws_nothing_away_that_was_typed(laptop: Page) -> None:
+    laptop.get_by_role("button", name="Konto anlegen").first.click()
+    form = laptop.get_by_role("dialog")
+    form.get_by_label("Name", exact=True).fill("Lange getippt")
+    laptop.go_back()
+    expect(form).to_contain_text("noch nicht gespeichert")
+    expect(form.get_by_label("Name", exact=True)).to_have_value("Lange getippt")
+    form.get_by_role("button", name="Verwerfen").click()
+    expect(form).to_have_count(0)
+    expect(laptop).to_have_url(re.compile(r"/#/h/[0-9a-f-]+$"))
+
+
 def test_accounts_are_moved_by_keys_and_the_others_follow(laptop: Page, phone: Page) -> None:
     for name in ("Erstes", "Zweites", "Drittes"):
         add_account(laptop, name, "1")

@@ -1,7 +1,17 @@
 // @vitest-environment jsdom
 import { expect, test } from "vitest"
 
-import { closeDialog, hashOf, openDialog, parseHash, type Route, route, showHousehold } from "./route"
+import {
+  closeDialog,
+  followAddress,
+  guardDialog,
+  hashOf,
+  openDialog,
+  parseHash,
+  type Route,
+  route,
+  showHousehold,
+} from "./route"
 
 const HOME = "0b5c7f7e-6a55-4f0a-9a39-0f62c0a0a001"
 
@@ -35,4 +45,24 @@ test("a dialog that the page was opened with closes without leaving the app", ()
   closeDialog()
   expect(route.value).toEqual({ household: HOME, dialog: null })
   expect(location.hash).toBe(`#/h/${HOME}`)
+})
+
+test("a form that asks first stays when the Back key is pressed, and then closes by itself", async () => {
+  showHousehold(HOME)
+  followAddress()
+  openDialog({ kind: "account", id: null, group: null })
+  let mayGo = false
+  guardDialog(() => mayGo)
+  const back = () =>
+    new Promise((resolve) => {
+      addEventListener("popstate", resolve, { once: true })
+      history.back()
+    })
+  await back()
+  expect(route.value.dialog?.kind).toBe("account")
+  expect(parseHash(location.hash)).toEqual(route.value)
+  mayGo = true
+  await back()
+  expect(route.value).toEqual({ household: HOME, dialog: null })
+  guardDialog(null)
 })

@@ -25,9 +25,23 @@ const current = shallowRef<Route>(parseHash(location.hash))
 
 export const route = readonly(current)
 
+/** Whether the dialog may go; asked when the Back key would take it away. */
+let mayClose: (() => boolean) | null = null
+
+/** Ask this before the Back key closes the dialog that is open; null: nobody is asked. */
+export function guardDialog(guard: (() => boolean) | null): void {
+  mayClose = guard
+}
+
 /** Call once: follow the address as the person changes it. */
 export function followAddress(): void {
   const look = () => {
+    const { dialog } = current.value
+    const isMoved = location.hash !== hashOf(current.value)
+    if (dialog !== null && isMoved && mayClose?.() === false) {
+      history.pushState({ isDialog: true }, "", hashOf(current.value))
+      return
+    }
     current.value = parseHash(location.hash)
   }
   addEventListener("hashchange", look)

@@ -71,7 +71,7 @@ async function json(path: string, init: Init = {}): Promise<unknown> {
   }
   if (response.ok) return told
   if (response.status === 401) throw trouble("signed_out")
-  const { code, message } = told as { readonly code?: unknown; readonly message?: unknown }
+  const { code, message } = (told ?? {}) as { readonly code?: unknown; readonly message?: unknown }
   throw new Trouble(
     typeof code === "string" ? code : response.status === 403 ? "forbidden" : "failed",
     "",

@@ -29,31 +29,40 @@ export function useRowForm(draft: object, verbs: Verbs) {
   const failure = ref("")
   let isWriting = false
 
-  async function save(): Promise<void> {
-    // A second press while the first is being written would make a second row.
-    if (isWriting) return
-    failure.value = ""
-    problems.value = verbs.check()
-    if (Object.keys(problems.value).length > 0) return
+  /** One press at a time: a second one would make a second row, or miss the one just deleted. */
+  async function once(work: () => Promise<void>): Promise<void> {
+    if (isWriting || isDone.value) return
     isWriting = true
     try {
-      const told = await verbs.write()
-      isDone.value = true
-      notify(told)
-    } catch (error) {
-      failure.value = sentenceOf(error)
+      await work()
     } finally {
       isWriting = false
     }
   }
 
-  async function remove(): Promise<void> {
-    isDone.value = await verbs.remove()
-  }
+  const save = () =>
+    once(async () => {
+      failure.value = ""
+      problems.value = verbs.check()
+      if (Object.keys(problems.value).length > 0) return
+      try {
+        const told = await verbs.write()
+        isDone.value = true
+        notify(told)
+      } catch (error) {
+        failure.value = sentenceOf(error)
+      }
+    })
 
-  async function restore(): Promise<void> {
-    isDone.value = await verbs.restore()
-  }
+  const remove = () =>
+    once(async () => {
+      isDone.value = await verbs.remove()
+    })
+
+  const restore = () =>
+    once(async () => {
+      isDone.value = await verbs.restore()
+    })
 
   return reactive({ problems, failure, isDirty, isDone, save, remove, restore })
 }
