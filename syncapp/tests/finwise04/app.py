@@ -88,7 +88,11 @@ class AppStore:
         self.status = ""
 
     def retry_processing(self) -> None:
-        """What has been sent and not answered is sent again (a crash of the page does it)."""
+        """What has been sent and not answered is sent again.
+
+        The app does not do it by itself: there, such an entry is lost. But frames are repeated
+        by networks and by people who repair its queue, and that has to be harmless.
+        """
         for entry in self.queue:
             if entry["status"] == "processing":
                 entry["status"] = "pending"

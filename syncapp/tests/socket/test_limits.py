@@ -40,10 +40,12 @@ def other(new_phone: Callable[[], Phone]) -> Any:
     phone.push_and_settle(phone.new_group("undisturbed"))
 
 
+@pytest.mark.parametrize("are_old_apps_let_in", [False, True])
 def test_a_frame_of_a_mebibyte_is_taken_and_one_byte_more_is_not(
-    phone: Phone, other: Phone
+    phone: Phone, other: Phone, settings: Any, are_old_apps_let_in: bool
 ) -> None:
     """S24"""
+    settings.FINWISE04_ENABLED = are_old_apps_let_in  # whose own sockets take more
     phone.online()
     frame = json.dumps({"type": "ping"})
     phone.say(frame + " " * (MIB - len(frame)))
