@@ -66,6 +66,8 @@ export default defineConfig(({ mode }) => {
             globPatterns: ["index.html", "app/**/*.{js,css}"],
             inlineWorkboxRuntime: true,
             cleanupOutdatedCaches: true,
+            // From the first visit on, what is loaded later comes from the cache, too.
+            clientsClaim: true,
             // Only the app's own address. Sign-in, admin and status are the server's pages.
             navigateFallback: "/",
             navigateFallbackAllowlist: [/^\/(?:\?.*)?$/],

@@ -44,6 +44,7 @@ def devices(request: HttpRequest, household: UUID) -> HttpResponse:
                 "isOnline": each.is_online,
                 "lastSyncMs": each.last_seen_ms or None,
                 "pending": each.pending,
+                "pendingToldMs": overview.at_ms - each.told_age_ms,
             }
             for each in active
         ],

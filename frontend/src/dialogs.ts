@@ -7,13 +7,15 @@ export const DIALOGS = {
   sync: () => import("./components/sync/SyncPanel.vue"),
 } as const
 
+const FETCHED_AFTER_MS = 1_000
+
 /** Fetch them while nobody is waiting: they have to be here when the network is gone. */
 export function fetchDialogs(): void {
   const fetchAll = () => {
     for (const load of Object.values(DIALOGS)) load().catch(() => undefined)
     import("sortablejs").catch(() => undefined)
   }
-  // Safari has no idle callbacks.
-  if ("requestIdleCallback" in window) requestIdleCallback(fetchAll)
-  else setTimeout(fetchAll, 1_000)
+  // Safari has no idle callbacks; a busy machine is never idle.
+  if ("requestIdleCallback" in window) requestIdleCallback(fetchAll, { timeout: FETCHED_AFTER_MS })
+  else setTimeout(fetchAll, FETCHED_AFTER_MS)
 }

@@ -33,7 +33,7 @@ export async function start(pinia: Pinia, wanted: string | null = null): Promise
       session.signInUrl = state.signInUrl
       session.accountUrl = state.accountUrl
     },
-    told: (told) => void quietly(() => tenants.hear(told.households)),
+    told: (told) => void quietly(() => tenants.hear(told.households, told.devices)),
     turned: () => void quietly(async () => tenants.open?.renew()),
   })
 
@@ -58,8 +58,8 @@ export async function start(pinia: Pinia, wanted: string | null = null): Promise
       if (open === null) forget(sync)
       return watch(ledger, open)
     },
-    evicted: (household) => {
-      sync.evicted = { household }
+    evicted: (evicted) => {
+      sync.evicted = evicted
     },
     firstEdit: () => {
       if (hasAskedToKeep) return
@@ -126,9 +126,7 @@ export async function start(pinia: Pinia, wanted: string | null = null): Promise
 
   try {
     await registry.open()
-    for (const { name } of (await registry.evicted()).slice(0, 1)) {
-      sync.evicted = { household: name }
-    }
+    for (const mark of await registry.evicted()) tenants.lose(mark)
     await registry.forgetEvicted()
     await sessions.recall()
     await tenants.recall(wanted)

@@ -16,6 +16,10 @@ export function watchUpdates(): void {
     onNeedRefresh() {
       isUpdateReady.value = true
     },
+    onNeedReload() {
+      // Who has agreed in another tab may be typing in this one: it asks for itself.
+      isUpdateReady.value = true
+    },
     onRegisteredSW(_url, registration) {
       if (registration === undefined) return
       const look = () => {
@@ -37,5 +41,13 @@ export function watchUpdates(): void {
 
 /** Take the new version and reload. */
 export async function updateApp(): Promise<void> {
+  const { serviceWorker } = navigator
+  const registration = await serviceWorker.getRegistration()
+  const reload = () => {
+    location.reload()
+  }
+  // Another tab has taken it already: this one only has to load it.
+  if (registration?.waiting == null) reload()
+  else serviceWorker.addEventListener("controllerchange", reload, { once: true })
   await activate?.()
 }

@@ -1,14 +1,14 @@
 // The households of a person on this device: those that the server told, those that were born
 // here, and which one is open in this tab.
 
-import type { Household } from "../types"
-import { type ToldDevice, getDevices, postName } from "./api"
+import type { Evicted, Household } from "../types"
+import { type KnownDevice, type ToldDevice, getDevices, postDevice, postName } from "./api"
 import { MACHINE, label, newId } from "./data/world"
 import { DataService } from "./DataService"
 import { Trouble, trouble } from "./errors"
 import { OpenHousehold, type Surroundings } from "./OpenHousehold"
 import type { HouseholdPort } from "./ports"
-import type { Registry, Replica, ToldHousehold } from "./registry"
+import type { Mark, Registry, Replica, ToldHousehold } from "./registry"
 
 const APP = "finwise-web"
 
@@ -22,8 +22,8 @@ export interface TenantEvents extends Outside {
   readonly listed: (households: readonly Household[], currentId: string | null) => void
   /** Another household is open now (null: none): watch its rows. */
   readonly opened: (household: OpenHousehold | null) => Promise<void>
-  /** What was kept of this household has been deleted by the browser. */
-  readonly evicted: (name: string) => void
+  /** What was kept of a household has been deleted by the browser. */
+  readonly evicted: (evicted: Evicted) => void
   readonly csrfToken: () => string
 }
 
@@ -33,6 +33,8 @@ export class TenantService implements HouseholdPort {
   private openFor = "" // whose households these are
   private replicas: readonly Replica[] = []
   private told: readonly ToldHousehold[] = []
+  private known: readonly KnownDevice[] = []
+  private readonly lost = new Map<string, string>() // households that were here, by id: their names
   private pendingHere = 0
   private people: Readonly<Record<string, string>> = {}
   private turning: Promise<void> = Promise.resolve()
@@ -41,6 +43,12 @@ export class TenantService implements HouseholdPort {
     private readonly registry: Registry,
     private readonly events: TenantEvents,
   ) {}
+
+  /** What was kept of a household is gone: said at once, and more when the server can be asked. */
+  lose({ household, name }: Mark): void {
+    this.lost.set(household, name)
+    this.events.evicted({ household: name, pending: null, heardMs: null })
+  }
 
   /** What is known of this person's households, without the server. Opens the last one. */
   async recall(wanted: string | null): Promise<void> {
@@ -55,8 +63,8 @@ export class TenantService implements HouseholdPort {
     if (id !== undefined) await this.switchTo(id)
   }
 
-  /** The server has told which households there are. */
-  async hear(told: readonly ToldHousehold[]): Promise<void> {
+  /** The server has told which households there are, and which devices this browser was. */
+  async hear(told: readonly ToldHousehold[], known: readonly KnownDevice[] = []): Promise<void> {
     const user = this.events.userId()
     if (this.openFor !== user && this.openFor !== "") {
       // Somebody else is here now: what was open belongs to another person, and stays his.
@@ -72,9 +80,52 @@ export class TenantService implements HouseholdPort {
       if (isNobodys || name !== replica.name) await this.registry.put({ ...replica, user, name })
     }
     this.replicas = await this.registry.replicasOf(user)
+    // Another tab may have moved what is open here to a fresh id.
+    const shown = this.replicas.find((each) => databaseName(each.id) === this.open?.data.name)
+    if (shown !== undefined) this.currentId = shown.household
+    this.known = known
+    this.missDevices()
     this.tell()
     const first = this.list()[0]
     if (this.currentId === null && first !== undefined) await this.switchTo(first.id)
+    if (this.open !== null) void this.beRemembered(this.open)
+  }
+
+  /** A device that the server remembers, and of which nothing is here, was deleted by the browser. */
+  private missDevices(): void {
+    for (const { household, device } of this.known) {
+      const told = this.told.find((each) => each.id === household)
+      const isHere = this.replicas.some((replica) => replica.household === household)
+      if (told === undefined || (isHere && !this.lost.has(household))) continue
+      if (!this.lost.has(household)) this.lose({ household, name: told.name })
+      this.lost.delete(household)
+      void this.askWhatWasSafe(told, device)
+    }
+  }
+
+  private async askWhatWasSafe({ id, name }: ToldHousehold, device: string): Promise<void> {
+    try {
+      const found = (await getDevices(id)).find((each) => each.id === device)
+      if (found === undefined) return
+      const { pending = null, pendingToldMs = null } = found
+      this.events.evicted({ household: name, pending, heardMs: pendingToldMs })
+    } catch {
+      // What has been said already is the most that is known.
+    }
+  }
+
+  /** The next eviction is noticed by what the server remembers from now on. */
+  private async beRemembered(open: OpenHousehold): Promise<void> {
+    const { household, device } = await open.data.meta()
+    const isSame = (each: KnownDevice) => each.household === household && each.device === device
+    if (this.known.some(isSame) || this.events.csrfToken() === "") return
+    try {
+      await postDevice({ household, device }, this.events.csrfToken())
+      const others = this.known.filter((each) => each.household !== household)
+      this.known = [...others, { household, device }]
+    } catch {
+      // Tried again with the next welcome.
+    }
   }
 
   /** Make a household, offline too, and show it. Throws Trouble. */
@@ -136,16 +187,16 @@ export class TenantService implements HouseholdPort {
   }
 
   private async openReplica(replica: Replica): Promise<OpenHousehold> {
-    const around = this.around()
     try {
-      return await OpenHousehold.open(databaseName(replica.id), null, around)
+      return await OpenHousehold.open(databaseName(replica.id), null, this.around(replica.id))
     } catch (error) {
       if (!(error instanceof Trouble) || error.code !== "storage_gone") throw error
       // It was here, and is not any more: said, and loaded again. It is no empty household.
-      this.events.evicted(replica.name)
+      this.lose(replica)
+      this.missDevices()
       const again = { ...replica, id: newId(MACHINE) }
       const birth = this.birth(again, null)
-      const opened = await OpenHousehold.open(databaseName(again.id), birth, around)
+      const opened = await OpenHousehold.open(databaseName(again.id), birth, this.around(again.id))
       await this.registry.drop(replica.id)
       await this.keep(again)
       return opened
@@ -178,8 +229,10 @@ export class TenantService implements HouseholdPort {
     else this.tell()
   }
 
-  private around(): Surroundings {
+  /** A household that is being left may still be told something: it is about that one. */
+  private around(id: string): Surroundings {
     const { events } = this
+    const replica = () => this.replicas.find((each) => each.id === id)
     return {
       ...events,
       address: socketAddress,
@@ -191,29 +244,32 @@ export class TenantService implements HouseholdPort {
         events.painted(painted)
       },
       welcomed: ({ role, created }) => {
-        const id = this.currentId
-        if (id === null) return
-        const replica = this.replicas.find((each) => each.household === id)
-        if (replica !== undefined && replica.role !== role) void this.note(id, { role })
-        if (created === true || !this.told.some((each) => each.id === id)) void events.askSession()
+        const own = replica()
+        if (own === undefined) return
+        if (own.role !== role) void this.keep({ ...own, role })
+        if (this.open?.data.name === databaseName(id)) void this.beRemembered(this.open)
+        const isNew = created === true || !this.told.some((each) => each.id === own.household)
+        if (isNew) void events.askSession()
       },
-      householdMoved: (household) => void this.moved(household),
+      householdMoved: (household) => {
+        const own = replica()
+        if (own !== undefined) void this.moved(own, household)
+      },
       devices: (household) => this.devices(household),
       nameOf: (user) => this.people[user] ?? null,
       gone: () => {
-        events.evicted(this.nameOfCurrent())
+        events.evicted({ household: replica()?.name ?? "", pending: null, heardMs: null })
       },
     }
   }
 
   /** The id of a household that was born here is somebody else's: it has a fresh one. */
-  private async moved(household: string): Promise<void> {
-    const replica = this.replicas.find((each) => each.household === this.currentId)
-    if (replica === undefined) return
+  private async moved(replica: Replica, household: string): Promise<void> {
     this.replicas = this.replicas.filter((each) => each !== replica)
-    this.currentId = household
+    const isShown = this.currentId === replica.household
+    if (isShown) this.currentId = household
     await this.keep({ ...replica, household })
-    await this.registry.putLastHousehold(this.events.userId(), household)
+    if (isShown) await this.registry.putLastHousehold(this.events.userId(), household)
   }
 
   private async devices(household: string): Promise<readonly ToldDevice[]> {
@@ -240,10 +296,6 @@ export class TenantService implements HouseholdPort {
       isHere: replica !== undefined,
       pending: id === this.currentId ? this.pendingHere : 0,
     }
-  }
-
-  private nameOfCurrent(): string {
-    return this.currentId === null ? "" : this.at(this.currentId).name
   }
 
   private tell(): void {

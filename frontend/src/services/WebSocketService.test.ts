@@ -9,8 +9,9 @@ import { BACKOFF_CAP_MS, BEAT_MS, SOON_MS, TOO_FAST_MS } from "../sync/core/sess
 import { BUILT_IN } from "../sync/entities"
 import type { Welcome } from "../sync/core/messages"
 import { DataService } from "./DataService"
-import { ABSENT, type Answering, BLACK_HOLE, type FakePage, type FakeSocket, SILENT, closePage, openPage, pass, rest, until } from "./testing/page" // prettier-ignore
-import { HouseholdServer, type Peer } from "./testing/server"
+import { ABSENT, type Answering, BLACK_HOLE, type FakePage, SILENT, closePage, openPage, pass, rest, until } from "./testing/page" // prettier-ignore
+import { HouseholdServer } from "./testing/server"
+import { serving } from "./testing/serving"
 import { FakeChannel } from "./testing/tabs"
 import { chanceOf, worldOf } from "./testing/world"
 import { type Picture, WebSocketService } from "./WebSocketService"
@@ -46,38 +47,6 @@ afterEach(async () => {
   await Dexie.delete(name)
 })
 
-/** Sockets end at the household's server. unheard: types of frames that get lost on the way down. */
-function serving(unheard: ReadonlySet<string> = new Set()): Answering {
-  const peers = new Map<FakeSocket, Peer>()
-  return {
-    opened: (socket) => {
-      peers.set(socket, {
-        user: ANNA,
-        send: (frame) => {
-          if (unheard.has(frame.type)) return
-          queueMicrotask(() => {
-            socket.hear(frame)
-          })
-        },
-        close: (code) => {
-          queueMicrotask(() => {
-            socket.end(code)
-          })
-        },
-      })
-      socket.open()
-    },
-    said: (socket, frame) => {
-      const peer = peers.get(socket)
-      if (peer !== undefined) server.take(peer, frame)
-    },
-    ended: (socket) => {
-      const peer = peers.get(socket)
-      if (peer !== undefined) server.left(peer)
-    },
-  }
-}
-
 async function newTab({ chance = 0.5 } = {}): Promise<Tab> {
   const birth = { user: ANNA, household: "h", householdName: null, deviceName: "d", app: "a" }
   const data = await DataService.open(
@@ -108,7 +77,7 @@ async function newTab({ chance = 0.5 } = {}): Promise<Tab> {
   return tab
 }
 
-async function connectedTab(answering: Answering = serving()): Promise<Tab> {
+async function connectedTab(answering = serving(server)): Promise<Tab> {
   page.answering = answering
   const tab = await newTab()
   tab.service.start()
@@ -121,7 +90,7 @@ const add = ({ data }: Tab, text: string) => data.create("account_group", { name
 const onServer = () => [...server.rows().values()].map((row) => row.fields["name"])
 
 test("it pulls, sends what is open, and is idle; an edit goes out at once", async () => {
-  page.answering = serving()
+  page.answering = serving(server)
   const tab = await newTab()
   await add(tab, "Giro")
   tab.service.start()
@@ -139,7 +108,7 @@ describe("a socket that is not the one any more", () => {
     const late = page.socket
     page.online(false)
     await rest()
-    page.answering = serving()
+    page.answering = serving(server)
     page.online(true)
     await until(() => phaseOf(tab) === "idle")
     expect(page.sockets).toHaveLength(2)
@@ -156,7 +125,7 @@ describe("a socket that is not the one any more", () => {
   })
 
   test("is never opened, if asking whether it may be took until the next attempt", async () => {
-    page.answering = serving()
+    page.answering = serving(server)
     const tab = await newTab()
     const answers: ((may: boolean) => void)[] = []
     tab.mayConnect = () => new Promise((answer) => answers.push(answer))
@@ -201,7 +170,7 @@ describe("what the code of a close means", () => {
     expect(phase).toBe("offline")
     expect(retryInMs).toBeGreaterThanOrEqual(leastMs)
     expect(retryInMs).toBeLessThanOrEqual(mostMs)
-    page.answering = serving()
+    page.answering = serving(server)
     await pass(mostMs + 10)
     await until(() => phaseOf(tab) === "idle")
     expect(page.sockets).toHaveLength(2)
@@ -269,7 +238,7 @@ describe("where no server answers", () => {
   test("after a success the waits begin small again", async () => {
     const tab = await connectedTab(ABSENT)
     for (let n = 0; n < 6; n++) await pass(BACKOFF_CAP_MS)
-    page.answering = serving()
+    page.answering = serving(server)
     await pass(BACKOFF_CAP_MS)
     await until(() => phaseOf(tab) === "idle")
     page.answering = ABSENT
@@ -463,7 +432,7 @@ describe("two tabs", () => {
 
   test("a head that an answer may have moved is no evidence for who takes over", async () => {
     const unheard = new Set<string>()
-    const first = await connectedTab(serving(unheard))
+    const first = await connectedTab(serving(server, { unheard }))
     await until(() => phaseOf(first) === "idle")
     const second = await newTab()
     second.service.start()
@@ -495,7 +464,7 @@ describe("two tabs", () => {
 
   test("without Web Locks both may talk for a moment; then one does, and all is sent once", async () => {
     delete page.navigator.locks
-    page.answering = serving()
+    page.answering = serving(server)
     const [first, second] = [await newTab(), await newTab()]
     const pair = [first, second]
     for (const { service } of pair) service.start()

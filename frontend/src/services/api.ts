@@ -11,9 +11,16 @@ export interface ToldSession {
   readonly user: User | null
   readonly csrfToken: string
   readonly households: readonly ToldHousehold[]
+  readonly devices?: readonly KnownDevice[]
   readonly version: string
   readonly signInUrl: string
   readonly accountUrl: string
+}
+
+/** This browser was that device, as a cookie of the server remembers it. */
+export interface KnownDevice {
+  readonly household: string
+  readonly device: string
 }
 
 export interface ToldDevice {
@@ -23,6 +30,9 @@ export interface ToldDevice {
   readonly userId: string
   readonly isOnline: boolean
   readonly lastSyncMs: number | null
+  /** Changes that it had not sent when it last said how many, and when that was. */
+  readonly pending?: number
+  readonly pendingToldMs?: number
 }
 
 const PATIENCE_MS = 10_000
@@ -46,6 +56,17 @@ export async function postName(household: string, name: string, csrfToken: strin
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken },
     body: JSON.stringify({ name }),
   })
+}
+
+/** Let the server remember, for this browser, which device of the household it is. */
+export async function postDevice(known: KnownDevice, csrfToken: string): Promise<void> {
+  const { household, device } = known
+  const response = await reach(`/api/households/${household}/device`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken },
+    body: JSON.stringify({ device }),
+  })
+  if (!response.ok) throw trouble("failed")
 }
 
 /** End the session on the server. */

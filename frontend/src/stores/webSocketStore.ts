@@ -6,6 +6,7 @@ import { computed, ref, shallowRef } from "vue"
 import { services } from "../services/ports"
 import type {
   DeviceItem,
+  Evicted,
   Json,
   OverruledItem,
   ParkedItem,
@@ -43,11 +44,8 @@ export const useWebSocketStore = defineStore("webSocket", () => {
   const isStoragePersistent = ref<boolean | null>(null)
   /** Whether this tab is the one that talks to the server. */
   const isLeader = ref(false)
-  /**
-   * The browser has deleted what was kept here (`household`: its name, if it is remembered).
-   * What was synced comes back from the server; what was not is lost. null: nothing was deleted.
-   */
-  const evicted = shallowRef<{ readonly household: string } | null>(null)
+  /** What is synced comes back from the server; what is not is lost. null: nothing was deleted. */
+  const evicted = shallowRef<Evicted | null>(null)
   const isSyncing = ref(false)
 
   const needsYou = computed(() => refused.value.length + overruled.value.length)

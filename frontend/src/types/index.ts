@@ -52,6 +52,18 @@ export type SyncState =
  */
 export type SyncStatus = SyncState & { readonly isAmber: boolean; readonly isSettled: boolean }
 
+/**
+ * The browser has deleted what was kept here of a household (its name, "" if that is not known).
+ *
+ * pending: how many changes the server had not got when this device was last heard, and when that
+ * was; null: the server has not said.
+ */
+export interface Evicted {
+  readonly household: string
+  readonly pending: number | null
+  readonly heardMs: number | null
+}
+
 /** A change of this device that the server has not decided. label: the row's name. */
 export interface PendingItem {
   readonly local: number
