@@ -15,10 +15,16 @@ _HEAD = """\
 
 import type { EntityDescription } from "./core/messages"
 
-export const BUILT_IN: Readonly<Record<string, EntityDescription>> = """
+/** Literally: what a list of choices holds is a type, too. */
+export const SYNCED = """
+
+_TAIL = """ as const satisfies Readonly<Record<string, EntityDescription>>
+
+export const BUILT_IN: Readonly<Record<string, EntityDescription>> = SYNCED
+"""
 
 
 def builtin() -> str:
     """The module as text. What the server alone writes is left out."""
     own = {name: each for name, each in sorted(entities().items()) if not each.is_read_only}
-    return f"{_HEAD}{json.dumps(describe(own), indent=2, ensure_ascii=False)}\n"
+    return f"{_HEAD}{json.dumps(describe(own), indent=2, ensure_ascii=False)}{_TAIL}"

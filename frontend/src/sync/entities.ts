@@ -4,7 +4,8 @@
 
 import type { EntityDescription } from "./core/messages"
 
-export const BUILT_IN: Readonly<Record<string, EntityDescription>> = {
+/** Literally: what a list of choices holds is a type, too. */
+export const SYNCED = {
   "account": {
     "readOnly": false,
     "fields": {
@@ -238,4 +239,6 @@ export const BUILT_IN: Readonly<Record<string, EntityDescription>> = {
       }
     }
   }
-}
+} as const satisfies Readonly<Record<string, EntityDescription>>
+
+export const BUILT_IN: Readonly<Record<string, EntityDescription>> = SYNCED

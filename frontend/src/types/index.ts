@@ -4,6 +4,7 @@
 
 import type { ChangeKind, EntityDescription, Json, RefusalCode, Role } from "../sync/core/messages"
 import type { Phase } from "../sync/core/session"
+import { SYNCED } from "../sync/entities"
 
 export type { ChangeKind, EntityDescription, Json, Phase, RefusalCode, Role }
 
@@ -166,22 +167,7 @@ export interface Household {
 
 // --- the ledger --------------------------------------------------------------------------------
 
-export const ACCOUNT_TYPES = [
-  "giro",
-  "tagesgeld",
-  "festgeld",
-  "spar",
-  "kreditkarte",
-  "depot",
-  "bauspar",
-  "darlehen",
-  "geschaeft",
-  "gemeinschaft",
-  "fremdwaehrung",
-  "virtuell",
-  "bar",
-  "sonstiges",
-] as const
+export const ACCOUNT_TYPES = SYNCED.account.fields.accountType.choices
 export type AccountType = (typeof ACCOUNT_TYPES)[number]
 
 /** What a person types. Amounts in canonical form: see `money.ts` for how people type them. */
