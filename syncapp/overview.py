@@ -201,7 +201,7 @@ def _device(
         protocol=protocol,
         is_mute=protocol != PROTOCOL,
         role=role,
-        is_online=is_online(last_seen_ms, left_ms, now_ms),
+        is_online=not is_revoked and is_online(last_seen_ms, left_ms, now_ms),
         is_revoked=is_revoked,
         is_healing=is_healing,
         reset=reset,

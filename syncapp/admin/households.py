@@ -28,6 +28,7 @@ from tenants.provisioning import NAME_MAX_CHARACTERS, needs_migration, provision
 
 from ..core.errors import SyncError
 from ..light import Light
+from ..registry import tables
 from ..views import wording
 from ..views.picture import people_of, picture_of
 from ..views.status import look
@@ -71,7 +72,7 @@ class TenantAdmin(ModelAdmin):
     search_fields = ("name", "id", "memberships__user__email")
     search_help_text = gettext_lazy("Name, number, or the e-mail address of a member")
     ordering = ("name", "id")
-    fields = readonly_fields = ("name", "id", "state", "schema", "why", "maker", "made")
+    fields = readonly_fields = ("name", "number", "state", "schema", "why", "maker", "made")
     list_before_template = "admin/households/list_before.html"
     change_form_outer_before_template = "admin/households/devices.html"
 
@@ -142,6 +143,10 @@ class TenantAdmin(ModelAdmin):
 
     # --- one household
 
+    @admin.display(description=gettext_lazy("Number"))
+    def number(self, tenant: Tenant) -> str:
+        return str(tenant.pk)
+
     @admin.display(description=gettext_lazy("Trouble"))
     def why(self, tenant: Tenant) -> str:
         return tenant.trouble or "–"
@@ -162,6 +167,7 @@ class TenantAdmin(ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         context = dict(extra_context or {})
+        names: dict[str, str] = {}  # of devices, by id
         tenant = self.get_object(request, object_id or "")
         if tenant is not None and tenant.status == Tenant.Status.READY:
             try:
@@ -173,6 +179,9 @@ class TenantAdmin(ModelAdmin):
                 memberships = dict(tenant.memberships.values_list("user_id", "pk"))
                 for each in picture["devices"]:
                     each["membership"] = memberships.get(UUID(each["user_id"]))
+                for each in picture["refusals"]:
+                    each["row_address"] = row_address(tenant, each["kind"], each["row_id"])
+                names = {each["id"]: each["name"] for each in picture["devices"]}
                 context |= {"picture": picture, "cures": _offered()}
         context["may_act"] = self.may_act(request)
         context |= {"show_save": False, "show_save_and_continue": False}
@@ -181,6 +190,7 @@ class TenantAdmin(ModelAdmin):
             entries = AuditEntry.objects.filter(tenant=tenant).order_by("-at")[:10]
             for entry in entries:
                 entry.what = audit.words_for(entry.action)  # type: ignore[attr-defined]
+                entry.about = names.get(entry.detail, entry.detail)  # type: ignore[attr-defined]
             context["audit"] = entries
             context["memberships"] = tenant.memberships.select_related("user").order_by(
                 "user__email"
@@ -340,6 +350,16 @@ class AuditEntryAdmin(ModelAdmin):
 
 def _offered() -> list[Cure]:
     return [each for each in CURES.values() if not each.is_for_device]
+
+
+def row_address(tenant: Tenant, kind: str, row_id: str) -> str:
+    """The page of a row in the household's own admin; "" if there can be none."""
+    table = tables().get(kind)
+    if table is None or not row_id:
+        return ""
+    options = table.model._meta
+    inside = reverse("household-admin", args=[tenant.pk])
+    return f"{inside}{options.app_label}/{options.model_name}/{row_id}/change/"
 
 
 def _summary(tenant: Tenant) -> Summary | None:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from tenants.models import User
+from tenants.models import Token, User
 
-from ..light import Light
+from ..light import Light, Reason
 from ..overview import Asked, DeviceState, Overview, Trouble
 from . import wording
 from .charts import charts_of
+from .wording import Person
 
 
-def people_of(overview: Overview) -> dict[str, str]:
-    """The names of the people behind the devices, by their UUID as text. Asks the database."""
+def people_of(overview: Overview) -> dict[str, Person]:
+    """The people behind the devices, by their UUID as text. Asks the database."""
     wanted = {each.user_id for each in overview.devices}
-    found = User.objects.filter(pk__in=wanted).only("pk", "email", "display_name")
-    return {str(each.pk): str(each) for each in found}
+    ended: dict[str, list[int]] = defaultdict(list)
+    revoked = Token.objects.filter(user_id__in=wanted).exclude(revoked_at=None)
+    for user_id, at in revoked.values_list("user_id", "revoked_at"):
+        ended[str(user_id)].append(int(at.timestamp() * 1000))
+    found = User.objects.filter(pk__in=wanted).only("pk", "email", "display_name", "is_active")
+    return {
+        str(each.pk): Person(str(each), each.is_active, tuple(ended[str(each.pk)]))
+        for each in found
+    }
 
 
 def picture_of(
-    overview: Overview, people: Mapping[str, str], *, for_operator: bool
+    overview: Overview, people: Mapping[str, Person], *, for_operator: bool
 ) -> dict[str, Any]:
     """What `sync/_live.html` shows of a household; operators are told what they can do."""
     return {
@@ -46,15 +55,20 @@ def picture_of(
 
 
 def _device(
-    device: DeviceState, now_ms: int, people: Mapping[str, str], for_operator: bool
+    device: DeviceState, now_ms: int, people: Mapping[str, Person], for_operator: bool
 ) -> dict[str, Any]:
+    person = people.get(device.user_id, Person(""))
     advice = wording.ADVICE.get(device.reason, "") if device.light is Light.AMBER else ""
+    door = wording.about_the_door(device, person, now_ms)
+    if door and device.reason is Reason.AWAY_WITH_WORK:
+        advice = ""  # opening it is not enough
     return {
         "id": device.id,
         "name": device.name or device.id[:8],
         "user_id": device.user_id,
         "reason": device.reason.value,
-        "person": people.get(device.user_id, ""),
+        "person": person.name,
+        "is_shut_out": not person.is_active,
         "app": device.app,
         "protocol": device.protocol,
         "is_online": device.is_online,
@@ -62,7 +76,7 @@ def _device(
         "light": device.light.value,
         "light_name": wording.LIGHTS[device.light],
         "sentence": wording.about_device(device, now_ms),
-        "advice": advice if for_operator else "",
+        "advice": f"{advice} {door}".strip() if for_operator else "",
         "lag": wording.number(device.lag_changes) + ("+" if device.is_lag_at_least else ""),
         "lag_age": wording.span(device.lag_ms) if device.is_behind else "",
         "pending": "–" if device.is_mute else wording.number(device.pending),
@@ -104,9 +118,11 @@ def _trouble(trouble: Trouble, overview: Overview) -> dict[str, Any]:
     return {
         "when": wording.moment(trouble.at_ms, overview.at_ms),
         "entity": wording.entity_name(trouble.entity),
-        "field": trouble.field,
+        "field": wording.field_name(trouble.entity, trouble.field),
+        "kind": trouble.entity,
         "row_id": trouble.row_id,
         "code": trouble.code,
+        "why": wording.refusal_reason(trouble.code),
         "device": overview.device_name(trouble.device_id) or "–",
         "by_device": overview.device_name(trouble.by_device_id) or "–",
     }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..core.change import EXISTS
 from ..light import Light, Reason
 from ..overview import Asked, DeviceState, Overview
+from ..registry import tables
 
 LIGHTS = {
     Light.GREEN: gettext_lazy("in step"),
@@ -22,6 +25,14 @@ LIGHTS = {
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 # A clock that is further off is worth a word. Nothing is refused because of it.
 CLOCK_WORTH_A_WORD_MS = 60_000
+
+
+class Person(NamedTuple):
+    """Who stands behind a device."""
+
+    name: str
+    is_active: bool = True
+    tokens_ended_ms: tuple[int, ...] = ()
 
 
 def span(ms: int) -> str:
@@ -141,6 +152,26 @@ def clock_of(device: DeviceState) -> str:
     return _("clock %(span)s slow; corrected") % how
 
 
+# A token's end closes its sockets at once; a device is written down once a minute.
+_REVOKED_BEFORE_SEEN_MS = 2 * MINUTE_MS
+
+
+def about_the_door(device: DeviceState, person: Person, now_ms: int) -> str:
+    """Why a device that is away may be unable to sign in; "" if nothing speaks for that."""
+    if device.is_online or device.is_revoked:
+        return ""
+    if not person.is_active:
+        return _("Its person may not sign in any more. Let them, and what waits can be sent.")
+    since_ms = device.last_seen_ms - _REVOKED_BEFORE_SEEN_MS
+    ended = [each for each in person.tokens_ended_ms if each >= since_ms]
+    if not ended:
+        return ""
+    return _(
+        "A token of its person was revoked (%(when)s). If it used that one, it sends nothing until "
+        "its person signs in on it anew; what waits is kept."
+    ) % {"when": moment(min(ended), now_ms)}
+
+
 def about_household(overview: Overview) -> str:
     """One sentence: what is known of the household, and what is not."""
     active = [
@@ -209,6 +240,43 @@ def entity_name(entity: str) -> str:
     """As people call it; a kind that is not known here by its name on the wire."""
     return str(_ENTITIES.get(entity, entity))
 
+
+def field_name(entity: str, field: str) -> str:
+    """As the forms call it; one that is not known here by its name on the wire."""
+    if field == EXISTS:
+        return _("here or deleted")
+    table = tables().get(entity)
+    if table is None or field not in table.columns:
+        return field
+    column = table.columns[field][0]
+    (found,) = [each for each in table.model._meta.concrete_fields if each.column == column]
+    return str(found.verbose_name)
+
+
+def refusal_reason(code: str) -> str:
+    """Why a change was refused, as people say it."""
+    return str(REFUSALS.get(code, code))
+
+
+REFUSALS = {
+    "unknown": gettext_lazy("the server does not know this yet"),
+    "read_only": gettext_lazy("only the server writes this"),
+    "row_missing": gettext_lazy("the server does not have the row any more"),
+    "depends": gettext_lazy("the row that it belongs to was refused"),
+    "required": gettext_lazy("something is missing that has to be there"),
+    "type": gettext_lazy("another kind of value was expected"),
+    "text": gettext_lazy("the text holds signs that cannot be stored"),
+    "too_long": gettext_lazy("too long"),
+    "choice": gettext_lazy("none of the values that can be chosen"),
+    "range": gettext_lazy("too great or too small"),
+    "digits": gettext_lazy("too many digits"),
+    "iban": gettext_lazy("not a valid IBAN"),
+    "image": gettext_lazy("an image that cannot be shown"),
+    "reference": gettext_lazy("names no row"),
+    "invalid": gettext_lazy("not accepted by the rules of this field"),
+    "row_too_large": gettext_lazy("the whole row would be too large"),
+    "stamp_foreign": gettext_lazy("carries the stamp of another device"),
+}
 
 _ENTITIES = {
     "account": gettext_lazy("account"),

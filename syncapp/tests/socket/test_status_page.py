@@ -174,10 +174,12 @@ def test_the_page_speaks_german_and_english(owner: User, household: Household) -
 
 
 def test_every_sentence_is_translated() -> None:
+    from syncapp.core.errors import REFUSAL_CODES
     from syncapp.light import Reason
     from syncapp.views import wording
 
     assert set(wording._SENTENCES) == set(Reason)
+    assert set(wording.REFUSALS) == set(REFUSAL_CODES)
     known = set()
     for po in settings.ROOT.glob("*/locale/de/LC_MESSAGES/django.po"):
         for entry in re.findall(r'^msgid ((?:".*"\n)+)', po.read_text("utf-8"), re.MULTILINE):
@@ -220,7 +222,8 @@ def test_no_amount_and_no_name_of_a_row_is_on_the_page(owner: User, household: H
     tablet.push(tablet.change("edit", "account", row, {"balance": SECRET}))
     tablet.push(tablet.change("edit", "account", row, {"iban": SECRET}))
     text = page_of(owner, household)
-    assert "balance" in text and "iban" in text  # the conflict and the refusal
+    assert "account · balance" in text.lower()  # the conflict
+    assert "not a valid IBAN" in text  # the refusal
     assert SECRET not in text and "Geheimkonto" not in text
 
 
