@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import smtplib
 
 from django.core.mail import send_mail
@@ -12,6 +13,11 @@ from django.utils import translation
 from tenants.models import Invitation, User
 
 log = logging.getLogger(__name__)
+
+NAME_MAX_CHARACTERS = 60
+# What mail programs take for the beginning of an address, and for a host's name.
+_LINKS = re.compile(r"[:/\\@]{2,}|\bwww\b|@", re.IGNORECASE)
+_DOTS = re.compile(r"\.(?=[^\W\d])")
 
 
 def send_invitation(invitation: Invitation, address: str) -> bool:
@@ -23,10 +29,12 @@ def send_invitation(invitation: Invitation, address: str) -> bool:
     """
     known = User.objects.filter(email=invitation.email).first()
     person = known or invitation.invited_by
+    inviter = invitation.invited_by
     context = {
         "invitation": invitation,
-        "inviter": invitation.invited_by,
-        "household": _one_line(invitation.tenant.name),
+        "inviter": inviter,
+        "name": (_plain(inviter.display_name) or inviter.email) if inviter else "",
+        "household": _plain(invitation.tenant.name),
         "address": address,
     }
     with translation.override(person.language if person else "de"):
@@ -40,6 +48,17 @@ def send_invitation(invitation: Invitation, address: str) -> bool:
     return True
 
 
+def _plain(text: str) -> str:
+    """A name as it may stand in a mail of ours to somebody who does not know its author.
+
+    Short, on one line, and without anything that a mail program makes a link of: else whoever
+    invites could write our mails.
+    """
+    text = "".join(each if each.isprintable() else " " for each in text)
+    text = _LINKS.sub(" ", _DOTS.sub(". ", text))
+    return _one_line(text)[:NAME_MAX_CHARACTERS].strip()
+
+
 def _one_line(text: str) -> str:
-    """A name may contain a line break, and a subject must not."""
+    """A subject must not contain a line break."""
     return " ".join(text.split())

@@ -155,6 +155,49 @@ def test_no_name_makes_a_header_of_a_mail(
     assert heads.count("Subject:") == 1
 
 
+LINKS = [
+    "Your account is locked: https://evil.example/sign-in",
+    "visit www.evil.example now",
+    "evil.example/x",
+    "write to thief@evil.example",
+    "FinWise\n\nDear customer,\nyour bank https://evil.example/",
+    "HTTPS:\\\\evil.example",
+    "\u202eelpmaxe.live",
+    "x" * 149,
+]
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_nobody_writes_our_mails_by_what_they_call_themselves(
+    browse: Browse, anna: User, home: UUID, mailoutbox: list[Any], name: str
+) -> None:
+    """Whoever invites chooses two names, and a stranger reads them in a mail of ours."""
+    Tenant.objects.filter(pk=home).update(name=name)
+    User.objects.filter(pk=anna.pk).update(display_name=name)
+    browse(anna).post(
+        f"/accounts/households/{home}/invite/", {"email": "dora@example.org", "role": "editor"}
+    )
+    (mail,) = mailoutbox
+    for text in (mail.subject, mail.body):
+        ours = text.replace("http://testserver/", "").replace(anna.email, "")
+        assert not re.search(r"://|www|\w\.[^\W\d]|@|\\|\u202e|x{61}", ours), ours
+    assert "\nDear customer" not in mail.body and "\nyour bank" not in mail.body
+    assert anna.email in mail.body
+
+
+def test_names_of_every_day_stand_in_mails_as_they_are(
+    browse: Browse, anna: User, home: UUID, mailoutbox: list[Any]
+) -> None:
+    Tenant.objects.filter(pk=home).update(name="Müller & Söhne (Haus 2.0) – 50/50, d'accord?")
+    User.objects.filter(pk=anna.pk).update(display_name="Dr. Änne O'Neill-Łuczak")
+    browse(anna).post(
+        f"/accounts/households/{home}/invite/", {"email": "dora@example.org", "role": "editor"}
+    )
+    (mail,) = mailoutbox
+    assert "Müller & Söhne (Haus 2.0) – 50/50, d'accord?" in mail.subject
+    assert "Dr. Änne O'Neill-Łuczak" in mail.subject
+
+
 COOKIES = ['"abcdefgh\\000abc"', '"\\377\\376abcdefgh"', "a" * 5000, "é" * 20, '{"a":1}', "'; --"]
 
 
