@@ -26,6 +26,12 @@ from tenants.browsers import remember_browser
 
 # Vite writes the base it built for before `assets/`.
 _BASE = re.compile(r"""(?:src|href)=["'](/(?:[\w.-]+/)*)assets/""")
+# Fonts that the page links to. Its icons come from these, as its library has it.
+_STYLESHEET = re.compile(
+    r"""<link(?=[^>]*\srel=["']?stylesheet)[^>]*\shref=["'](https://[\w.-]+)/""", re.I
+)
+_FONTS_OF = {"https://fonts.googleapis.com": "https://fonts.gstatic.com"}
+_ICONS = "https://api.iconify.design https://api.simplesvg.com https://api.unisvg.com"
 _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.I)
 # A program that asks for what is not there must not get a page.
 _NO_PAGES = r"(?!(?:api|static|health|admin)/)"
@@ -48,6 +54,9 @@ class App:
         self._scripts = " ".join(
             f"'sha256-{_hash(text)}'" for text in _INLINE_SCRIPT.findall(index)
         )
+        styles = dict.fromkeys(_STYLESHEET.findall(index))
+        self._styles = "".join(f" {each}" for each in styles)
+        self._fonts = "".join(f" {_FONTS_OF.get(each, each)}" for each in styles)
 
     def urlpatterns(
         self, api: Sequence[URLPattern] = ()
@@ -95,18 +104,21 @@ class App:
         return response
 
     def _policy(self, request: HttpRequest) -> str:
-        """Everything from this site; of inline scripts, those of the page as it was built."""
+        """Everything from this site; of inline scripts, those of the page as it was built.
+
+        Its fonts and icons come from where the app fetches them; programs never do.
+        """
         host, _ = split_domain_port(request.get_host())
         return "; ".join(
             (
                 "default-src 'self'",
                 f"script-src 'self' {self._scripts}".rstrip(),
                 # Its parts write styles into the page.
-                "style-src 'self' 'unsafe-inline'",
+                f"style-src 'self' 'unsafe-inline'{self._styles}",
                 "img-src 'self' data: blob:",
-                "font-src 'self' data:",
+                f"font-src 'self' data:{self._fonts}",
                 # Its socket's port is the one that it was built with.
-                f"connect-src 'self' ws://{host}:* wss://{host}:*",
+                f"connect-src 'self' ws://{host}:* wss://{host}:* {_ICONS}",
                 "object-src 'none'",
                 "base-uri 'none'",
                 "form-action 'self'",

@@ -7,6 +7,7 @@ import hashlib
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory, override_settings
 
@@ -111,6 +112,7 @@ def test_our_own_addresses_stay_ours(new_app, client_of):
 def test_nothing_outside_of_the_folder_is_served(new_app):
     app = new_app()
     request = RequestFactory().get("/")
+    request.session = SessionStore()
     for name in ("../secret.txt", "assets/../../secret.txt", "/etc/passwd", "%2e%2e/secret.txt"):
         try:
             content = app.answer(request, name).content
@@ -125,7 +127,24 @@ def test_its_pages_may_load_only_from_here(new_app, client_of):
     assert "default-src 'self'" in policy
     assert "unsafe-eval" not in policy
     assert "script-src 'self';" in policy
-    assert "connect-src 'self' ws://testserver:* wss://testserver:*" in policy
+    assert "connect-src 'self' ws://testserver:* wss://testserver:* https://api.iconify" in policy
+    assert "style-src 'self' 'unsafe-inline';" in policy
+    assert "font-src 'self' data:;" in policy
+
+
+def test_fonts_come_from_where_its_page_links_to_and_programs_do_not(tmp_path, client_of):
+    (tmp_path / "index.html").write_text(
+        '<link href="https://fonts.googleapis.com/css2?family=Lobster" rel="stylesheet">'
+        '<link rel="stylesheet" href="https://styles.example.org/a.css">'
+        '<link rel="icon" href="https://icons.example.org/a.svg">'
+        '<link rel="stylesheet" href="/assets/a.css"><script src="/assets/a.js"></script>'
+    )
+    policy = client_of(finwise04.App(tmp_path)).get("/")["Content-Security-Policy"]
+    linked = "https://fonts.googleapis.com https://styles.example.org"
+    assert f"style-src 'self' 'unsafe-inline' {linked};" in policy
+    assert "font-src 'self' data: https://fonts.gstatic.com https://styles.example.org;" in policy
+    assert "script-src 'self';" in policy
+    assert "icons.example.org" not in policy
 
 
 def test_of_inline_scripts_only_those_of_its_page_run(tmp_path, client_of):

@@ -343,7 +343,9 @@ const app = {
 
   say(frame) {
     const text = JSON.stringify(frame)
-    if (app.socket?.readyState === WebSocket.OPEN && !app.loses(text)) app.socket.send(text)
+    if (app.socket?.readyState !== WebSocket.OPEN) return false
+    if (!app.loses(text)) app.socket.send(text)
+    return true
   },
 
   // All that waits, in the order of its times, back to back.
@@ -356,7 +358,8 @@ const app = {
       const attempts = entry.attempts + 1
       const sent = { ...entry, status: "processing", attempts, lastAttempt: app.now() }
       await put(household(tenantId), "syncQueue", sent)
-      app.say({ type: "process_sync_entry", payload: sent })
+      const isSent = app.say({ type: "process_sync_entry", payload: sent })
+      if (!isSent) await put(household(tenantId), "syncQueue", { ...sent, status: "pending" })
     }
   },
 
