@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from .core.change import EXISTS, Row, written_by
 from .core.clock import NO_STAMP, SERVER_NODE, ms_of, newest, next_stamp, node_of
@@ -39,7 +39,8 @@ from .core.messages import (
     content_digest,
     wire_to_row,
 )
-from .core.records import Conflict, Device, Head, Located, NodeOwner, StoredFate
+from .core.records import Conflict, Device, Head, NodeOwner, StoredFate
+from .core.repository import Repository
 
 # A stamp may be this far ahead of the server's clock; beyond, it is re-stamped to now.
 AHEAD_LIMIT_MS = 5_000
@@ -48,38 +49,6 @@ HEALED_AHEAD_LIMIT_MS = 20 * 366 * 24 * 3600 * 1000
 RETENTION_MS = 90 * 24 * 3600 * 1000
 DEVICES_MAX = 1_000  # of one household; the longest silent one makes room
 _NOBODY = "00000000-0000-0000-0000-000000000000"
-
-
-class Repository(Protocol):
-    """Rows in, rows out: one household, inside one transaction."""
-
-    entities: Mapping[str, Entity]
-
-    def lock_head(self) -> Head: ...
-    def read_head(self) -> Head: ...
-    def fingerprint_of(self, seq: int) -> str | None: ...
-    def visitor(self, device_id: str, user_id: str) -> tuple[Device | None, str | None]: ...
-    def fates(self, device_id: str, keys: Sequence[str]) -> dict[str, StoredFate]: ...
-    def owners_of(self, nodes: Iterable[str]) -> dict[str, NodeOwner]: ...
-    def rows(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]: ...
-    def page(self, after: Position, limit: int) -> tuple[list[Located], bool]: ...
-    def new_conflicts(self, conflicts: Sequence[Conflict]) -> list[Conflict]: ...
-    def write(
-        self,
-        head: Head,
-        now_ms: int,
-        *,
-        is_new_seq: bool = False,
-        rows: Sequence[Row] = (),
-        conflicts: Sequence[Conflict] = (),
-        device: Device | None = None,
-        fates: Sequence[StoredFate] = (),
-    ) -> None: ...
-    def count_devices(self) -> int: ...
-    def forget_stalest_device(self) -> None: ...
-    def compact(self, before_stamp: str, up_to_seq: int) -> tuple[int, str, int]: ...
-    def least_read_seq(self, seen_since_ms: int) -> int | None: ...
-    def prune(self, before_ms: int) -> None: ...
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Rows in, rows out: one household's tables on PostgreSQL, inside one transaction.
 
 Speaks psycopg directly, with SQL that names the schema (`sql/`). All writing of a call
-happens in `write`, in one pipeline: one round trip. Implements `engine.Repository`.
+happens in `write`, in one pipeline: one round trip. Implements `core/repository.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _device_keys = set(Device.__slots__)
 
 
 class PostgresRepository:
-    """`engine.Repository` over a Django connection that stands inside the household."""
+    """`Repository` over a Django connection that stands inside the household."""
 
     def __init__(self, connection: Any, schema: str) -> None:
         self._schema = schema

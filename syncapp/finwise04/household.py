@@ -17,6 +17,7 @@ from ..core.cursor import Cursor, end_of
 from ..core.errors import NotYours, Refused, Restarting
 from ..core.messages import Hello, Push, Result, content_digest
 from ..core.records import Device, Head, StoredFate
+from ..core.repository import Repository
 from ..dialects import finwise04 as dialect
 from ..dialects.finwise04 import Entry, Kind, Told, Translation
 from ..dialects.shown import Shown
@@ -36,7 +37,7 @@ class ShownStore(Protocol):
 class Desk:
     """Whom a call is for, and where it reads and writes."""
 
-    repository: engine.Repository
+    repository: Repository
     store: ShownStore
     kinds: Mapping[str, Kind]
     tenant_id: str

@@ -61,7 +61,7 @@ class _Tables:
 
 
 class MemoryRepository:
-    """One household. Implements `syncapp.engine.Repository`.
+    """One household. Implements `syncapp.core.repository.Repository`.
 
     Call the engine inside `transaction()`; reads need none. `before_commit`, when set, is
     called at the end of every transaction: a test raises in it to fail the commit.
@@ -130,7 +130,7 @@ class MemoryRepository:
         if not self._is_locked:
             raise RuntimeError("the head is locked before any row is read or written")
 
-    # --- engine.Repository -------------------------------------------------------------
+    # --- Repository --------------------------------------------------------------------
 
     def lock_head(self) -> Head:
         if self._undo is None:
