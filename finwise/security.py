@@ -76,6 +76,7 @@ def ContentSecurityPolicy(get_response: Callable) -> Callable:
 
 
 def with_policy(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Say to the browser what this page may load, who may keep it, and what it tells others."""
     policy = ADMIN_POLICY if request.path_info.startswith(ADMIN_PATH) else POLICY
     response.headers.setdefault("Content-Security-Policy", policy)
     if request.path_info.startswith(KEYS_PATH):

@@ -185,6 +185,7 @@ def check_redis() -> None:
 
 
 def welcome(state_dir: Path, options: argparse.Namespace, took_s: float) -> None:
+    """Say that it runs, and who can sign in where."""
     from django.conf import settings
 
     url = address(options)

@@ -89,6 +89,7 @@ def is_usable(venv: Path) -> bool:
 
 
 def create(venv: Path) -> None:
+    """Make an empty environment. Raises Problem, and then leaves nothing behind."""
     say(f"Making a Python environment in {short(venv)} …")
     free = shutil.disk_usage(existing_parent(venv)).free
     if free < FREE_BYTES_NEEDED:
@@ -111,6 +112,7 @@ def create(venv: Path) -> None:
 
 
 def install(venv: Path, file: Path) -> None:
+    """Install what `file` pins, and note that it is there. Raises Problem."""
     say(f"Installing what {file.name} lists (half a minute or so the first time) …")
     result = run(
         [

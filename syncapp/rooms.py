@@ -156,6 +156,7 @@ class Room:
 
 
 def frame_of(page: engine.Page) -> messages.Changes:
+    """The page as it is told."""
     return messages.Changes(
         rows=page.rows,
         start=page.start,

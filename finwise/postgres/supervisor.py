@@ -67,6 +67,7 @@ class Supervisor:
         return 0
 
     def listen(self) -> socket.socket:
+        """The socket at which leases are taken, for this account alone."""
         path = self.place.lease_socket()
         path.unlink(missing_ok=True)  # we hold the lock, so it is a leftover
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -168,6 +169,7 @@ class Supervisor:
             lease.close()
 
     def accept_all(self, listener: socket.socket) -> None:
+        """Everybody who waits becomes a lease, and is told how far we are."""
         while True:
             try:
                 lease, _ = listener.accept()
@@ -194,6 +196,7 @@ class Supervisor:
             lease.sendall(json.dumps(message).encode() + b"\n")
 
     def wake_on_signals(self) -> None:
+        """Let a signal end the wait of the selector: the end of PostgreSQL, or a wish to stop."""
         reader, writer = socket.socketpair()
         reader.setblocking(False)
         writer.setblocking(False)

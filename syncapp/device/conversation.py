@@ -115,6 +115,7 @@ class Conversation:
         return wake_at(self.session)
 
     def is_up_to_date(self, now_ms: int) -> bool:
+        """Whether there is evidence for green at this moment."""
         replica, facts = self.replica, self.replica.facts()
         return is_up_to_date(
             pending=replica.pending,

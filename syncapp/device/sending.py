@@ -27,6 +27,7 @@ class Sending(Hearing):
         )
 
     def hello(self) -> Hello:
+        """The frame that begins a conversation. Rows in flight in the one before were not heard."""
         meta = self.meta
         self._rows_in_flight = None
         self._hello_sent_ms = self.wall_ms()
@@ -76,6 +77,7 @@ class Sending(Hearing):
         return Rows(rows=[each.wire for each in batch], last=is_last)
 
     def ping(self) -> Ping:
+        """How this device is: the server shows it to operators."""
         meta, counts = self.meta, self.store.counts()
         oldest_ms = self.store.oldest_made_ms()
         self._ping_sent_ms = self.wall_ms()
@@ -90,6 +92,7 @@ class Sending(Hearing):
         )
 
     def report(self, request_id: str, outcome: str) -> Report:
+        """The answer to a sync request. What is parked is not done: it waits for a newer server."""
         counts = self.store.counts()
         if outcome == "done" and self.parked_count:
             outcome = "pending"

@@ -32,6 +32,7 @@ class Patient:
         self.now_ms = time.time_ns() // 1_000_000
 
     def run(self, name: str, *, table: str = "-", **values: Any) -> list[tuple[Any, ...]]:
+        """One of the doctor's statements (`sql/doctor.sql`), and all rows that it returns."""
         column, target = values.pop("column", "-"), values.pop("target", "-")
         statement = sql.SQL(statements("doctor")[name]).format(
             schema=sql.Identifier(self.schema),

@@ -24,6 +24,7 @@ class PostgresShown:
         return self._cursor.execute(statement(self._schema, name, "shown"), values)
 
     def of(self, device_id: str, keys: Collection[Key]) -> dict[Key, Shown]:
+        """What this device was shown of these rows, by (entity, id)."""
         wanted = set(keys)
         found = {}
         rows = self._run("shown_of", device=device_id, ids=[row_id for _, row_id in wanted])
@@ -34,9 +35,11 @@ class PostgresShown:
         return found
 
     def keys(self, device_id: str) -> set[Key]:
+        """All rows of which this device was shown anything."""
         return {(entity, row_id) for entity, row_id in self._run("shown_ids", device=device_id)}
 
     def write(self, device_id: str, shown: Iterable[Shown]) -> None:
+        """Keep what this device is shown, in the place of what it was shown before."""
         records = [
             {
                 "entity": each.entity,

@@ -172,6 +172,7 @@ class _Reader:
         self.is_hopeless = False
 
     def take(self, number: int, line: bytes) -> None:
+        """Look at the next line, which becomes part of the file or one of its problems."""
         self._number = number
         if self._end is not None:
             self._bad("after_end", "Something follows the end.")

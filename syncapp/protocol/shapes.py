@@ -69,6 +69,7 @@ _COMMENTED = re.compile(r'^\s+"(\w+)",(?:\s+# (.+))?$', re.MULTILINE)
 
 
 def fields(struct: type[Struct]) -> list[WireField]:
+    """A frame's fields as they are written on the wire, in their order."""
     hints = typing.get_type_hints(struct, include_extras=True)
     return [
         WireField(

@@ -57,6 +57,7 @@ class Charts(NamedTuple):
 
 
 def charts_of(hours: Sequence[Hour]) -> Charts:
+    """Both charts and the table that says the same in numbers. hours: a slot each, oldest first."""
     most = max((each.changes for each in hours), default=0)
     return Charts(
         width=SLOT * len(hours),

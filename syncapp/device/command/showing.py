@@ -123,6 +123,7 @@ def reason_in_words(reason: str) -> str:
 
 
 def refused(replica: Replica, entries: Iterable[Entry]) -> list[str]:
+    """What was refused, each with its reason, and what one can do about it."""
     lines = []
     for entry in entries:
         values = ", ".join(f"{name}={value}" for name, value in entry.fields.items())
@@ -136,6 +137,7 @@ def refused(replica: Replica, entries: Iterable[Entry]) -> list[str]:
 
 
 def conflicts(replica: Replica, found: Iterable[OpenConflict]) -> list[str]:
+    """What was overruled, each with both values, and what one can do about it."""
     lines = []
     for each in found:
         who = "yours" if each.is_mine else "another device's"
@@ -155,6 +157,7 @@ def conflicts(replica: Replica, found: Iterable[OpenConflict]) -> list[str]:
 
 
 def import_report(report: ImportReport, file: str, store: str) -> list[str]:
+    """What an import came to, with the first of the lines that could not be read."""
     lines = [
         f"{file}: {plural(report.accounts_new, 'new account')},"
         f" {plural(report.groups_new, 'new group')},"
