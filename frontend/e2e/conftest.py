@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,11 +28,19 @@ from finwise.webapp import build, node
 from syncapp.tests.faults.real_server import RealServer
 
 playwright = pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright  # noqa: E402
+from playwright.sync_api import (  # noqa: E402
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    sync_playwright,
+)
+from playwright.sync_api import Error as PlaywrightError  # noqa: E402
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000  # of a busy machine: how long something that must come may take
+HAS_FAILED = pytest.StashKey[bool]()
 DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 360, "height": 740}
 
@@ -100,21 +108,45 @@ def address(server: RealServer) -> str:
     return f"http://127.0.0.1:{server.port}"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, object, object]:
+    report = yield
+    if getattr(report, "failed", False):
+        item.stash[HAS_FAILED] = True
+    return report
+
+
 @pytest.fixture
-def new_context(browser: Browser, address: str) -> Iterator[Callable[..., BrowserContext]]:
+def new_context(
+    browser: Browser, address: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., BrowserContext]]:
     """Make another device: a browser that knows nothing yet. Arguments as `browser.new_context`."""
     opened: list[BrowserContext] = []
+    said: list[str] = []
 
     def make(**options: object) -> BrowserContext:
         wanted = {"viewport": DESK, "locale": "de-DE", "base_url": address, **options}
         context = browser.new_context(**wanted)
         context.set_default_timeout(PATIENCE_MS)
+        context.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         opened.append(context)
         return context
 
     yield make
+    if request.node.stash.get(HAS_FAILED, False):
+        for page in (page for context in opened for page in context.pages):
+            print(f"{page.url} shows:\n{seen_on(page)}\n")
+        print("The pages have said:", *said[-50:], sep="\n")
     for context in opened:
         context.close()
+
+
+def seen_on(page: Page) -> str:
+    """What a person would read there, for the report of a test that failed."""
+    try:
+        return page.locator("body").inner_text(timeout=2_000)[:4_000]
+    except PlaywrightError as error:
+        return f"nothing: {error.message}"
 
 
 @pytest.fixture

@@ -58,6 +58,13 @@ def add_known_account(maker: Page, other: Page, name: str) -> None:
     wait_until_up_to_date(maker)
 
 
+def install(page: Page) -> None:
+    """Let the app be one that opens without a network: its worker has everything, and serves it."""
+    page.wait_for_function("() => navigator.serviceWorker.ready")
+    page.reload()
+    wait_until_up_to_date(page)
+
+
 def lose_network(*pages: Page) -> None:
     for page in pages:
         page.context.set_offline(True)

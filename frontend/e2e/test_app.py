@@ -55,7 +55,7 @@ def test_what_one_device_makes_the_other_shows(laptop: Page, phone: Page) -> Non
 def test_it_opens_without_a_network_and_sends_later_by_itself(
     laptop: Page, device: Callable[..., Page]
 ) -> None:
-    laptop.wait_for_function("navigator.serviceWorker.ready")
+    laptop.wait_for_function("() => navigator.serviceWorker.ready")
     laptop.context.set_offline(True)
     laptop.reload()
     wait_for_light(laptop, "offline")

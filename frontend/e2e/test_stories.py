@@ -28,7 +28,7 @@ from .doing import (
 def test_offline_work_survives_a_reload_and_a_closed_tab_and_is_sent_without_a_click(
     laptop: Page, phone: Page
 ) -> None:
-    laptop.wait_for_function("navigator.serviceWorker.ready")
+    laptop.wait_for_function("() => navigator.serviceWorker.ready")
     lose_network(laptop)
     add_account(laptop, "Im Zug")
     laptop.reload()

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, WebSocket, expect
+from playwright.sync_api import Page, WebSocket, WebSocketRoute, expect
 
 from syncapp.tests.faults.real_server import RealServer
 
 from .conftest import wait_until_up_to_date
-from .doing import account, add_account, find_network, light, lose_network, open_details
+from .doing import (
+    account,
+    add_account,
+    add_known_account,
+    command,
+    find_network,
+    install,
+    light,
+    lose_network,
+    open_details,
+)
 
 TABS = 12
 HOUSEHOLD = "Ferienwohnung"
+DELETED = "Der Browser hat Daten gelöscht"
 
 
 def test_a_refusal_is_shown_and_edited_and_then_accepted(laptop: Page, phone: Page) -> None:
-    laptop.wait_for_function("navigator.serviceWorker.ready")
+    laptop.wait_for_function("() => navigator.serviceWorker.ready")
     lose_network(laptop)
     add_account(laptop, "Zu lang")
     assert laptop.evaluate(PLANT_LONG_NAME) == 1
@@ -84,6 +96,197 @@ def test_a_dozen_tabs_show_the_same_and_send_it_once(laptop: Page, phone: Page) 
         expect(account(page, "Von Tab sechs")).to_have_count(1)
         wait_until_up_to_date(page)
 
+
+def test_a_household_whose_id_is_taken_moves_whole_to_a_fresh_one(
+    laptop: Page, device: Callable[..., Page], server: RealServer
+) -> None:
+    lose_network(laptop)
+    laptop.get_by_role("button", name="Haushalt wechseln").click()
+    laptop.get_by_role("button", name="Neuer Haushalt").click()
+    laptop.get_by_label("Name des Haushalts").fill("Doppelgänger")
+    laptop.get_by_role("dialog").get_by_role("button", name="Anlegen").click()
+    add_account(laptop, "Zieht um", "12")
+    taken = shown_household(laptop)
+    owner = "sam@finwise.example"
+    make = ("create_tenant", "--name", "Schon da", "--owner", owner, "--create-user")
+    command(server, *make, "--id", taken, FINWISE_PASSWORD="correct horse battery")
+    find_network(laptop)
+    wait_until_up_to_date(laptop)
+    expect(account(laptop, "Zieht um")).to_contain_text("12,00")
+    laptop.wait_for_function("taken => !location.hash.includes(taken)", arg=taken)
+    laptop.reload()
+    wait_until_up_to_date(laptop)
+    expect(account(laptop, "Zieht um")).to_contain_text("12,00")
+    other = device()
+    other.get_by_role("button", name="Haushalt wechseln").click()
+    other.get_by_role("button", name="Doppelgänger").click()
+    expect(account(other, "Zieht um")).to_contain_text("12,00")
+    expect(other.get_by_role("button", name="Schon da")).to_have_count(0)
+
+
+def test_a_full_disk_is_said_and_neither_the_queue_nor_what_was_typed_is_lost(
+    laptop: Page, phone: Page
+) -> None:
+    lose_network(laptop)
+    add_account(laptop, "Passt noch")
+    session = laptop.context.new_cdp_session(laptop)
+    origin = laptop.evaluate("location.origin")
+    session.send("Storage.overrideQuotaForOrigin", {"origin": origin, "quotaSize": 1})
+    # The browser looks at the quota now and then only; the app writes with each attempt to connect.
+    expect(light(laptop)).to_contain_text("Nicht gespeichert: Speicher voll")
+    laptop.get_by_role("button", name="Konto anlegen").first.click()
+    dialog = laptop.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("Passt nicht mehr")
+    save = dialog.get_by_role("button", name="Konto anlegen")
+    save.click()
+    expect(laptop.get_by_text("Deine Eingabe steht noch hier").first).to_be_visible()
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value("Passt nicht mehr")
+    expect(light(laptop)).to_contain_text("Nicht gespeichert: Speicher voll")
+    expect(account(laptop, "Passt noch")).to_be_visible()
+    session.send("Storage.overrideQuotaForOrigin", {"origin": origin})
+    save.click()
+    expect(account(laptop, "Passt nicht mehr")).to_be_visible()
+    find_network(laptop)
+    wait_until_up_to_date(laptop)
+    for name in ("Passt noch", "Passt nicht mehr"):
+        expect(account(phone, name)).to_have_count(1)
+
+
+def test_a_database_that_is_taken_away_under_a_running_tab_is_told_and_comes_back(
+    laptop: Page, phone: Page
+) -> None:
+    add_known_account(laptop, phone, "Beim Server")
+    eraser = laptop.context.new_page()
+    eraser.goto("/health/live")
+    assert eraser.evaluate(DELETE_HOUSEHOLDS) == 1
+    expect(light(laptop)).to_contain_text("Nicht gespeichert: Seite neu laden")
+    expect(laptop.get_by_text(DELETED)).to_be_visible()
+    laptop.get_by_role("button", name="Konto anlegen").first.click()
+    dialog = laptop.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("Ins Leere")
+    dialog.get_by_role("button", name="Konto anlegen").click()
+    expect(laptop.get_by_text("Kopiere, was du brauchst").first).to_be_visible()
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value("Ins Leere")
+    laptop.reload()
+    expect(laptop.get_by_text(DELETED)).to_be_visible()
+    wait_until_up_to_date(laptop)
+    expect(account(laptop, "Beim Server")).to_be_visible()
+    dialog.get_by_label("Name", exact=True).fill("Geht wieder")
+    dialog.get_by_role("button", name="Konto anlegen").click()
+    expect(account(phone, "Geht wieder")).to_be_visible()
+
+
+def test_what_the_browser_deletes_between_two_visits_is_no_new_device_and_no_empty_household(
+    laptop: Page, phone: Page
+) -> None:
+    laptop.wait_for_function(IS_REMEMBERED)
+    add_known_account(laptop, phone, "Noch beim Server")
+    page = evict(laptop)
+    banner = page.get_by_role("alert").filter(has_text=DELETED)
+    expect(banner).to_contain_text("Demo household")
+    expect(banner).to_contain_text("war alles gesendet")
+    wait_until_up_to_date(page)
+    expect(account(page, "Noch beim Server")).to_be_visible()
+    banner.get_by_role("button", name="Verstanden").click()
+    page.reload()
+    wait_until_up_to_date(page)
+    expect(page.get_by_text(DELETED)).to_have_count(0)
+
+
+def test_how_many_changes_the_browser_has_deleted_is_said_as_far_as_the_server_knows(
+    laptop: Page,
+) -> None:
+    def pass_all_but_pushes(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        socket.on_message(lambda text: None if '"push"' in str(text) else server.send(text))
+
+    install(laptop)
+    laptop.wait_for_function(IS_REMEMBERED)
+    lose_network(laptop)
+    add_account(laptop, "Nie gesendet")
+    laptop.context.route_web_socket("**/ws/**", pass_all_but_pushes)
+    laptop.reload()
+    with laptop.expect_websocket():
+        find_network(laptop)
+    # Its hello has told how many are waiting; a pull is sent when that was taken.
+    laptop.locator(".sync-button[data-kind=syncing]").wait_for()
+    page = evict(laptop)
+    expect(page.get_by_text(DELETED)).to_be_visible()
+    expect(page.get_by_text("war 1 Änderung noch nicht gesendet")).to_be_visible()
+
+
+def evict(page: Page) -> Page:
+    """Close the app; the browser deletes what it may delete without asking; open the app again."""
+    context = page.context
+    again = context.new_page()
+    again.goto("/health/live")
+    origin = again.evaluate("location.origin")
+    for each in context.pages:
+        if each is not again:
+            each.close()
+    session = context.new_cdp_session(again)
+    types = "indexeddb,local_storage,cache_storage,service_workers"
+    session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": types})
+    again.goto("/")
+    return again
+
+
+def test_a_part_of_the_page_that_fails_takes_nothing_else_with_it(
+    laptop: Page, phone: Page
+) -> None:
+    install(laptop)
+    lose_network(laptop)
+    add_account(laptop, "Vor dem Fehler")
+    laptop.context.add_init_script(BREAK_AMOUNTS)
+    laptop.evaluate("localStorage.setItem('breaks', '1')")
+    laptop.reload()
+    expect(laptop.get_by_role("alert")).to_contain_text("Hier ist etwas schiefgegangen")
+    expect(laptop.get_by_role("alert")).to_contain_text("weiter auf diesem Gerät")
+    expect(light(laptop)).to_contain_text("Offline – 1 Änderung")
+    find_network(laptop)
+    wait_until_up_to_date(laptop)
+    expect(account(phone, "Vor dem Fehler")).to_be_visible()
+    laptop.evaluate("localStorage.removeItem('breaks')")
+    laptop.get_by_role("button", name="Noch einmal versuchen").click()
+    expect(account(laptop, "Vor dem Fehler")).to_be_visible()
+
+
+def shown_household(page: Page) -> str:
+    found = re.search(r"#/h/([0-9a-f-]{36})", page.url)
+    assert found is not None, page.url
+    return found[1]
+
+
+# The server's cookie says which device this is.
+IS_REMEMBERED = """() => fetch("/api/session")
+    .then(answer => answer.json())
+    .then(told => told.devices.length === 1)"""
+
+# As the browser does when the disk is short of space, without asking those who use it.
+DELETE_HOUSEHOLDS = """async () => {
+    let deleted = 0
+    for (const { name } of await indexedDB.databases()) {
+        if (!name.startsWith("finwise-")) continue
+        await new Promise((done, failed) => {
+            const deleting = indexedDB.deleteDatabase(name)
+            deleting.onsuccess = done
+            deleting.onerror = () => failed(deleting.error)
+        })
+        deleted++
+    }
+    return deleted
+}"""
+
+# Whatever shows an amount fails while the mark is there.
+BREAK_AMOUNTS = """
+    const format = Object.getOwnPropertyDescriptor(Intl.NumberFormat.prototype, "format")
+    Object.defineProperty(Intl.NumberFormat.prototype, "format", {
+        get() {
+            if (localStorage.getItem("breaks")) throw new Error("a fault of the program")
+            return format.get.call(this)
+        },
+    })
+"""
 
 # A name that no form lets pass: as if the server had stricter rules than this app.
 PLANT_LONG_NAME = """async () => {
