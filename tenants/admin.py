@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -13,6 +14,8 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
@@ -32,6 +35,19 @@ from tenants.memberships import (
 )
 from tenants.models import Membership, Token, User
 from tenants.tokens import revoke_token
+
+
+def shown(name: str, title: Any) -> Any:
+    """A field of a list or a page, under a title that can be translated."""
+
+    @admin.display(description=title, ordering=name)
+    def value(page: Any, row: Any) -> Any:
+        found = getattr(row, name)
+        if isinstance(found, datetime):
+            return date_format(timezone.localtime(found), "DATETIME_FORMAT")
+        return found
+
+    return value
 
 
 class NewUserForm(DjangoUserCreationForm):
@@ -64,14 +80,15 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     search_fields = ("email", "display_name", "id")
     filter_horizontal = ()
     ordering = ("email",)
-    readonly_fields = ("last_login", "created_at", "email_verified")
+    readonly_fields = ("last_login", "made", "email_verified")
+    made = shown("created_at", gettext_lazy("Made"))
     fieldsets = (
         (None, {"fields": ("email", "email_verified", "password", "display_name", "language")}),
         (
             gettext_lazy("What they may do here"),
             {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
         ),
-        (gettext_lazy("When"), {"fields": ("last_login", "created_at")}),
+        (gettext_lazy("When"), {"fields": ("last_login", "made")}),
     )
     add_fieldsets = (
         (None, {"fields": ("email", "display_name", "language", "password1", "password2")}),
@@ -118,6 +135,10 @@ class MembershipForm(forms.ModelForm):
     class Meta:
         model = Membership
         fields = ("tenant", "user", "role")
+        labels: ClassVar[dict[str, Any]] = {
+            "tenant": gettext_lazy("Household"),
+            "user": gettext_lazy("Person"),
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -142,7 +163,11 @@ class MembershipAdmin(ModelAdmin):
     """Who belongs to which household, and as what. A change counts from the next push on."""
 
     form = MembershipForm
-    list_display = ("user", "tenant", "role", "created_at")
+    person, household = (
+        shown("user", gettext_lazy("Person")), shown("tenant", gettext_lazy("Household"))
+    )  # fmt: skip
+    since = shown("created_at", gettext_lazy("Since"))
+    list_display = ("person", "household", "role", "since")
     list_filter = ("role",)
     list_select_related = ("user", "tenant")
     list_per_page = 50
@@ -151,7 +176,10 @@ class MembershipAdmin(ModelAdmin):
     actions = None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> Any:
-        return ("tenant", "user") if obj else ()
+        return ("household", "person") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Membership | None = None) -> Any:
+        return ("household", "person", "role") if obj else ("tenant", "user", "role")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Nothing else goes with a membership."""
@@ -202,7 +230,11 @@ def _or_say_why(
 class TokenAdmin(ModelAdmin):
     """Keys for programs: which there are and when they were used. Their secrets nobody knows."""
 
-    list_display = ("prefix", "name", "user", "created_at", "last_used_at", "revoked_at")
+    person = shown("user", gettext_lazy("Person"))
+    made = shown("created_at", gettext_lazy("Made"))
+    used = shown("last_used_at", gettext_lazy("Used last"))
+    ended = shown("revoked_at", gettext_lazy("Revoked"))
+    list_display = ("prefix", "name", "person", "made", "used", "ended")
     list_display_links = None
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     list_select_related = ("user",)

@@ -189,6 +189,7 @@ class TenantAdmin(ModelAdmin):
         if tenant is not None:
             entries = AuditEntry.objects.filter(tenant=tenant).order_by("-at")[:10]
             for entry in entries:
+                entry.when = wording.moment(_ms(entry.at), _ms(timezone.now()))  # type: ignore[attr-defined]
                 entry.what = audit.words_for(entry.action)  # type: ignore[attr-defined]
                 entry.about = names.get(entry.detail, entry.detail)  # type: ignore[attr-defined]
             context["audit"] = entries
