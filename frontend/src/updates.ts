@@ -47,7 +47,7 @@ export async function updateApp(): Promise<void> {
     location.reload()
   }
   // Another tab has taken it already: this one only has to load it.
-  if (registration?.waiting == null) reload()
+  if (!registration?.waiting) reload()
   else serviceWorker.addEventListener("controllerchange", reload, { once: true })
   await activate?.()
 }
