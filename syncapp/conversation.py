@@ -20,7 +20,7 @@ from tenants.provisioning import provision
 
 from . import engine, fanout, metrics, registry
 from .core import messages
-from .core.cursor import START, Cursor, Position, text_to_cursor
+from .core.cursor import START, Cursor, Position, text_to_anchor, text_to_cursor
 from .core.entity import describe, version_of
 from .core.errors import (
     Forbidden,
@@ -79,6 +79,9 @@ class Conversation:
         self._is_sending = False  # a page that the peer's network has not taken yet
         self._has_news = False  # told already, since the frame that is outstanding
         self._told_head = -1  # the newest head that this device was told
+        # What the database has told this device, and has to go on holding.
+        self.anchor = ""  # of the newest ack, until a page has told as much
+        self._acknowledged = 0
         self._noted: tuple[Any, ...] = ()
         self._noted_at = 0.0
         # For those who look after the household.
@@ -143,6 +146,7 @@ class Conversation:
         self.is_greeted = True
         self.is_read_only = greeting.role == "viewer"
         self._pending = hello.pending
+        self._acknowledged = hello.acknowledged
         self._connected_at = time.monotonic()
         self._told_head = greeting.head.seq
         self.room.heard(greeting.head.seq)
@@ -180,6 +184,9 @@ class Conversation:
                 self._pending = max(self._pending, len(frame.changes))
                 fanout.hub().stir(self.tenant_id)
             raise
+        self.anchor = outcome.ack.anchor
+        if isinstance(frame, messages.Push):
+            self._acknowledged = max(self._acknowledged, frame.acknowledged)
         self._pending = max(0, self._pending - len(outcome.ack.results))
         self._refused += sum(each.fate == "refused" for each in outcome.ack.results)
         # First, because a peer that does not read keeps its ack waiting.
@@ -218,7 +225,7 @@ class Conversation:
 
     async def _note(self, said: messages.Ping | messages.Report, is_urgent: bool = False) -> None:
         """Write down how the device is, if that is news."""
-        noted = (said.pending, said.refused, said.parked, said.cursor)
+        noted = (said.pending, said.refused, said.parked, said.cursor, self.anchor)
         now = time.monotonic()
         if noted == self._noted and now - self._noted_at < NOTE_EVERY_S and not is_urgent:
             return
@@ -230,7 +237,14 @@ class Conversation:
             )
         )
         head = await self._call(
-            engine.note_ping, self.device_id, self.user_id, ping, self._now(), write=True
+            engine.note_ping,
+            self.device_id,
+            self.user_id,
+            ping,
+            self._now(),
+            self.anchor,
+            self._acknowledged,
+            write=True,
         )
         self._noted, self._noted_at = noted, now
         self._pending, self._refused = said.pending, 0
@@ -261,6 +275,9 @@ class Conversation:
     def give_page(self, page: engine.Page, text: str) -> None:
         """Send a page that the room has read and encoded; does not wait for the peer."""
         self.cursor = page.cursor
+        anchor = text_to_anchor(self.anchor)
+        if anchor is not None and anchor[0] <= page.head.seq:
+            self.anchor = ""  # the cursor has a newer one
         # A seq without rows still moves the device on: its row has gone further, or was compacted.
         if not (page.rows or self.is_asked or page.to > page.start):
             return

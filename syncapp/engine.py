@@ -167,7 +167,7 @@ def _reset_reason(repository: Repository, head: Head, device: Device, hello: Hel
     if hello.cursor is not None:
         cursor = text_to_cursor(hello.cursor)
         reason = "horizon" if cursor is None else why_lost(repository, head, cursor)
-    is_of_another_past = hello.acknowledged > device.last_number or _is_lost(
+    is_of_another_past = hello.acknowledged > device.last_number or is_lost(
         repository, head, hello.anchor
     )
     if reason != "operator" and is_of_another_past:
@@ -179,7 +179,7 @@ def _reset_reason(repository: Repository, head: Head, device: Device, hello: Hel
     return reason
 
 
-def _is_lost(repository: Repository, head: Head, anchor: str) -> bool:
+def is_lost(repository: Repository, head: Head, anchor: str) -> bool:
     """Whether an ack was given in another past: what it acknowledged may be missing here.
 
     The cursor may be older than the ack, and the numbers be used up by a copy of the device,
@@ -650,10 +650,19 @@ def edit(
 
 
 def note_ping(
-    repository: Repository, device_id: str, user_id: str, ping: Ping, now_ms: int
+    repository: Repository,
+    device_id: str,
+    user_id: str,
+    ping: Ping,
+    now_ms: int,
+    anchor: str = "",
+    acknowledged: int = 0,
 ) -> Head:
     """Keep how a device is (for operators and compaction). Returns the head.
 
+    anchor: of the newest ack of this conversation; acknowledged: the greatest number it was
+    said to be. If the database has been restored under it since, what was acknowledged may be
+    missing: the device must not go on as if nothing had happened, but connect again and heal.
     Raises NotYours, Restarting.
     """
     head = repository.lock_head()
@@ -662,6 +671,8 @@ def note_ping(
         raise NotYours()
     if device is None or device.user_id != user_id or device.is_revoked:
         raise Restarting()
+    if acknowledged > device.last_number or is_lost(repository, head, anchor):
+        raise Restarting("The household was restored; connect again.")
     cursor = text_to_cursor(ping.cursor) if ping.cursor else None
     if cursor is not None and cursor.epoch == head.epoch:
         device.read_seq = min(complete_up_to(cursor.position), head.seq)

@@ -119,18 +119,21 @@ class Room:
     ) -> None:
         """Read and encode the page behind `cursor` for all who (still) stand there."""
         users = {socket.user_id for socket, _ in group}
+        anchors = {socket.anchor for socket, _ in group}
         before = self.belief()
         page: engine.Page | None = None
         members: dict[str, str] = {}
+        lost: set[str] = set()
         error: SyncError = Restarting()
         try:
-            page, members = await run_in_tenant(
+            page, members, lost = await run_in_tenant(
                 self.tenant_id,
                 _read,
                 self.tenant_id,
                 cursor,
                 limit,
                 users,
+                anchors,
                 read_only=True,
             )
         except engine.CursorLost:
@@ -149,6 +152,8 @@ class Room:
                 socket.lose_page(error)
             elif socket.user_id not in members:
                 socket.lose_page(NotYours())
+            elif socket.anchor in lost:
+                socket.lose_page(Restarting("The household was restored; connect again."))
             else:
                 socket.give_page(page, text)
         if page is not None:
@@ -177,12 +182,20 @@ def head_and_readers(
 
 
 def _read(
-    connection: Any, tenant_id: UUID, cursor: Cursor | None, limit: int, users: set[str]
-) -> tuple[engine.Page, dict[str, str]]:
-    """One page, and who of those waiting for it is still a member, in one snapshot."""
+    connection: Any,
+    tenant_id: UUID,
+    cursor: Cursor | None,
+    limit: int,
+    users: set[str],
+    anchors: set[str],
+) -> tuple[engine.Page, dict[str, str], set[str]]:
+    """One page, who of those waiting for it is still a member, and which of their acks were
+    given in another past, in one snapshot."""
     repository = WirePages(connection, schema_name(tenant_id))
     head = repository.read_head()
-    return engine.page_after(repository, head, cursor, limit), repository.members(users)
+    page = engine.page_after(repository, head, cursor, limit)
+    lost = {each for each in anchors if engine.is_lost(repository, head, each)}
+    return page, repository.members(users), lost
 
 
 def _is_another_past(known: Head, read: Head) -> bool:

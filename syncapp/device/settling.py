@@ -92,8 +92,8 @@ class Settling(Identity):
     ) -> None:
         """What was typed after a change that the server re-stamped stays after it.
 
-        Also what was parked and is sent again, unless it was typed before. used: what was sent
-        with it, and not heard because somebody else has used its number.
+        Also what is parked, unless it was typed before. used: what was sent with it, and not
+        heard because somebody else has used its number.
         """
         if not restamped:
             return
@@ -104,7 +104,8 @@ class Settling(Identity):
                 waiting = [
                     each
                     for each in self.store.entries_of(key)
-                    if each.state == "open" and (each.number is None or each.local in used)
+                    if each.state in ("open", "parked")
+                    and (each.number is None or each.local in used)
                 ]
                 self.store.put_stamps(restamp_behind(waiting, own, given, now_ms, clock))
         meta.clock = clock.last

@@ -242,6 +242,24 @@ def test_a_device_that_heals_holds_compaction_back(home):
     assert home.call(engine.compact, home.now_ms) == 1
 
 
+def test_a_ping_under_a_database_that_was_restored_since_ends_the_conversation(home):
+    """What was acknowledged is missing; the next welcome tells why."""
+    home.push(change(1))
+    backup = home.repository.dump()
+    anchor = home.push(change(2, "edit", {"name": "Urlaub"}), acknowledged=1).ack.anchor
+
+    def ping(**told):
+        return home.call(engine.note_ping, PHONE, ANNA, Ping(), NOW, **told)
+
+    assert ping(anchor=anchor, acknowledged=2).seq == 2
+    home.repository.restore(backup)
+    home.edit("edit", {"name": "von jemand anderem"})
+    for told in ({"anchor": anchor}, {"acknowledged": 2}):
+        with pytest.raises(Restarting):
+            ping(**told)
+    assert home.hello(acknowledged=1, anchor=anchor).reset == "restored"
+
+
 # --- retention --------------------------------------------------------------------------------
 
 

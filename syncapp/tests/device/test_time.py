@@ -75,8 +75,10 @@ def test_a_clock_that_jumps_ahead_while_connected_is_caught_by_the_server(server
     assert a.replica.row("account_group", group).fields["name"] == "vier"
 
 
-def test_a_later_effective_stamp_lifts_what_was_typed_after_it(server, phone):
-    """A create older than the newest compacted delete is re-stamped to now by the server."""
+@pytest.fixture
+def behind(server, phone):
+    """A phone two years behind, and a group of its that the server has just re-stamped to now: it
+    is older than the newest compacted delete. The ack is under way."""
     a = phone(clock_off_ms=-2 * YEAR_MS)
     sync(server, a)
 
@@ -90,10 +92,35 @@ def test_a_later_effective_stamp_lifts_what_was_typed_after_it(server, phone):
     group = a.replica.create("account_group", {"name": "eins"})
     a.told()
     server.take(a.link, a.link.up.popleft())
+    return a, group
+
+
+def test_a_later_effective_stamp_lifts_what_was_typed_after_it(server, behind):
+    a, group = behind
     a.replica.edit("account_group", group, {"name": "zwei"})
     a.hear_one()
     (follower,) = a.store.entries_in("open")
     assert ms_of(follower.stamp) >= server.time.ms
+    sync(server, a)
+    assert server.home.all_rows()["account_group", group].fields["name"] == "zwei"
+    assert a.look() == rows_of(server.home)
+
+
+def test_it_also_lifts_what_has_to_wait_for_a_newer_server(server, behind):
+    """Found by simulation seed 1201431."""
+    a, group = behind
+    a.replica.edit("account_group", group, {"name": "zwei"})
+    a.cut()  # the ack is lost, and meanwhile an older server has taken over
+    known = server.home.entities
+    older = {name: each for name, each in known.items() if name != "account_group"}
+    server.home.entities = server.entities = older
+    sync(server, a)
+    (parked,) = a.replica.parked()
+    assert ms_of(parked.stamp) >= server.time.ms
+    server.home.entities = server.entities = known
+    server.restart()
+    sync(server, a)
+    server.time.pass_s(10)
     sync(server, a)
     assert server.home.all_rows()["account_group", group].fields["name"] == "zwei"
     assert a.look() == rows_of(server.home)

@@ -24,12 +24,13 @@ def main(arguments: list[str]) -> int:
     failed = []
     with ExitStack() as stack:
         ground = stack.enter_context(on_postgres()) if options.postgres else None
+        from .ground import MemoryGround
         from .simulation import STEPS, Simulation, SimulationFailed
 
         steps = options.steps or STEPS
         for seed in tqdm(seeds, unit=" seeds", disable=None):
             try:
-                (Simulation(seed, steps, ground) if ground else Simulation(seed, steps)).run()
+                Simulation(seed, steps, ground or MemoryGround, options.more).run()
             except SimulationFailed as failure:
                 failed.append(seed)
                 tqdm.write(f"{failure}\n\nReplay it with: {replay(options, seed)}\n")
@@ -53,6 +54,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--first", "--from", type=int, default=0, help="the first (default: 0)")
     parser.add_argument("--seed", type=int, help="replay only this one")
     parser.add_argument("--steps", type=int, help="steps of a story (default: 160)")
+    parser.add_argument(
+        "--more", default="", choices=["failover"],
+        help="stories in which a standby that lags takes over under open sockets",
+    )  # fmt: skip
     parser.add_argument("--postgres", action="store_true", help="on a real PostgreSQL")
     return parser.parse_args(arguments)
 
@@ -61,6 +66,8 @@ def replay(options: argparse.Namespace, seed: int) -> str:
     parts = ["script/simulate", f"--seed {seed}"]
     if options.steps:
         parts.append(f"--steps {options.steps}")
+    if options.more:
+        parts.append(f"--more {options.more}")
     if options.postgres:
         parts.append("--postgres")
     return " ".join(parts)

@@ -386,12 +386,14 @@ class Device:
                     continue
                 if all(cell.stamp[18:] in nodes for cell in cells.values()):
                     continue  # acknowledged, and newer than the page
-            mine[key] = {
-                name: theirs[name]
-                if name in theirs and cell.stamp > theirs[name].stamp and cell.stamp[18:] in nodes
-                else cell
-                for name, cell in cells.items()
-            }
+            mine[key] = {}
+            for name, cell in cells.items():
+                their = theirs.get(name, Cell("", None))
+                if cell.stamp > their.stamp and cell.stamp[18:] in nodes:
+                    if name in theirs:  # acknowledged, and newer than the page
+                        mine[key][name] = their
+                else:
+                    mine[key][name] = cell
         facts = difference(mine, self.oracle.without_compacted(server, mine))
         require(not facts, "a complete walk shows what the server held (mine, its)", *facts)
         missing = set(disputes) - self.disputes(base) - self.dropped

@@ -14,11 +14,12 @@ from typing import Any
 
 from syncapp import engine
 from syncapp.core import messages
-from syncapp.core.cursor import START, Cursor, Position, end_of, text_to_cursor
+from syncapp.core.cursor import START, Cursor, Position, end_of, text_to_anchor, text_to_cursor
 from syncapp.core.entity import describe, version_of
 from syncapp.core.errors import Busy, NotYours, OutOfTurn, Restarting, SyncError
 from syncapp.core.messages import Ack, Changes, Error, Hello, News, Ping, Pong, Pull, Push, Report
 from syncapp.core.messages import Rows as RowsFrame
+from syncapp.core.records import Head
 from syncapp.core.session import Disconnect
 
 from .ground import Ground, ServerDied
@@ -38,6 +39,8 @@ class Standing:
     has_pulled: bool = False
     is_asked: bool = False
     has_news: bool = False
+    anchor: str = ""  # of the newest ack, until a page has told as much
+    acknowledged: int = 0
 
     @property
     def position(self) -> Position:
@@ -54,6 +57,7 @@ class Server:
         self.sockets: list[Socket] = []
         self.is_up = True
         self.head = 0  # the newest heard in this process
+        self._read_head: Head | None = None  # as it was read last
         self.batch_rows = messages.BATCH_MAX_ROWS
         self.busy = 0.0  # the probability that a call finds the database busy
         # Set to die at the next write: before its commit, or after it, before the answer.
@@ -80,7 +84,7 @@ class Server:
         """All conversations end; what the process remembered is gone."""
         for socket in list(self.sockets):
             self.close(socket, code)
-        self.head, self.dies = 0, ""
+        self.head, self.dies, self._read_head = 0, "", None
 
     # --- frames
 
@@ -158,7 +162,7 @@ class Server:
         if greeting.is_identity_taken:
             self.close(socket, Restarting.close_code)
             return
-        standing.is_greeted = True
+        standing.is_greeted, standing.acknowledged = True, hello.acknowledged
         self.head = max(self.head, greeting.head.seq)
 
     def _entities(self) -> tuple[dict[str, Any], str]:
@@ -180,6 +184,7 @@ class Server:
             now_ms,
             outcome.seq,
         )
+        standing.acknowledged = max(standing.acknowledged, push.acknowledged)
         self._answer(socket, outcome)
 
     def _rows(self, socket: Socket, standing: Standing, frame: RowsFrame) -> None:
@@ -204,6 +209,7 @@ class Server:
     def _answer(self, socket: Socket, outcome: engine.Outcome) -> None:
         self._after_commit()
         ack: Ack = outcome.ack
+        socket.server.anchor = ack.anchor
         self._send(socket, ack)
         if outcome.seq is not None:
             self.head = max(self.head, outcome.seq)
@@ -221,7 +227,10 @@ class Server:
             standing.has_pulled = True
 
     def _note(self, socket: Socket, standing: Standing, ping: Ping) -> None:
-        head = self._call(engine.note_ping, standing.device_id, socket.user, ping, self.now_ms())
+        who = (standing.device_id, socket.user)
+        head = self._call(
+            engine.note_ping, *who, ping, self.now_ms(), standing.anchor, standing.acknowledged
+        )
         self._after_commit()
         self.head = max(self.head, head.seq)
 
@@ -251,7 +260,7 @@ class Server:
             return
         try:
             page = self.ground.read(
-                engine.changes_since, standing.cursor, socket.user, standing.limit
+                _page, standing.anchor, standing.cursor, socket.user, standing.limit
             )
         except engine.CursorLost:
             standing.is_asked = standing.has_pulled = standing.has_news = False
@@ -261,7 +270,11 @@ class Server:
             standing.is_asked = standing.has_pulled = standing.has_news = False
             self._fail(socket, error)
             return
-        self.head = max(self.head, page.head.seq)
+        if not self._learn(page.head):
+            return
+        anchor = text_to_anchor(standing.anchor)
+        if anchor is not None and anchor[0] <= page.head.seq:
+            standing.anchor = ""
         if page.cursor == standing.cursor and not standing.is_asked:
             return
         standing.is_asked = False
@@ -280,7 +293,20 @@ class Server:
 
     def hear_head(self) -> None:
         """The beat: the head is read from the database."""
-        self.head = max(self.head, self.ground.head().seq)
+        self._learn(self.ground.head())
+
+    def _learn(self, head: Head) -> bool:
+        """Take a head that was read. False: of another past, and all conversations end."""
+        known, self._read_head = self._read_head, head
+        is_other = known is not None and (
+            head.seq < known.seq
+            or (head.seq == known.seq and head.fingerprint != known.fingerprint)
+        )
+        if is_other:
+            self.restart(Restarting.close_code)
+            return False
+        self.head = head.seq
+        return True
 
     # --- one transaction
 
@@ -318,6 +344,13 @@ class Server:
         # Server stamps are told by the head; a stamp that was not accepted must not lift it.
         state.stamp = max(state.stamp, head.stamp)
         require(state.horizon == head.horizon, "the horizon", state.horizon, head.horizon)
+
+
+def _page(repository: Any, anchor: str, *args: Any) -> Any:
+    page = engine.changes_since(repository, *args)
+    if engine.is_lost(repository, page.head, anchor):
+        raise engine.CursorLost("restored")
+    return page
 
 
 def _visitor(repository: Any, device_id: str, user_id: str) -> Any:

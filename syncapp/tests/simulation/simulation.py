@@ -15,7 +15,7 @@ from typing import Any
 from syncapp import engine
 from syncapp.core.errors import Refused
 from syncapp.core.messages import BATCH_MAX_ROWS
-from syncapp.core.session import Disconnect
+from syncapp.core.session import BEAT_MS, Disconnect
 
 from . import checks
 from .device import Device, DeviceCrash, Diary, FragileStore
@@ -73,6 +73,10 @@ _STEPS: dict[str, tuple[float, bool]] = {
     "limits": (2, False),
     "join": (1, False),
 }
+# What else may happen in stories that ask for it: `more` of a simulation.
+MORE: dict[str, dict[str, float]] = {
+    "failover": {"failover": 6, "backup": 10, "restore": 1, "role": 0},
+}
 # What a story is about: weights on top of its mixture; 0 keeps something out of it.
 _THEMES: list[dict[str, float]] = [
     {},
@@ -96,13 +100,14 @@ def draw_weights(rng: random.Random) -> dict[str, float]:
 
 
 class Simulation:
-    """ground: where the household lives; by default, in memory."""
+    """ground: where the household lives; by default, in memory. more: of `MORE`, or ""."""
 
     def __init__(
         self,
         seed: int,
         steps: int = STEPS,
         ground: Callable[[random.Random, str, int], Ground] = MemoryGround,
+        more: str = "",
     ) -> None:
         self.seed, self.steps = seed, steps
         self.rng = random.Random(seed)
@@ -110,7 +115,7 @@ class Simulation:
         self.ms = START_MS
         self.server_off_ms = 0
         self.story: list[str] = []
-        self.weights = draw_weights(self.rng)
+        self.weights = draw_weights(self.rng) | MORE.get(more, {})
         self.oracle = Oracle()
         self.ground = ground(self.rng, ANNA, START_MS)
         self.ground.set_role(BEN, "editor")
@@ -503,6 +508,19 @@ class Simulation:
         self.say(f"server is restored to {state.seq}")
         self.server.compare()
 
+    def _failover(self) -> None:
+        """A standby that lags behind takes over; the process and its sockets live on."""
+        if not self.backups:
+            return
+        backup, state = self.backups[-1]
+        for device in self.devices:
+            device.owes = device.holds()
+        self.ground.restore(backup)
+        self.oracle.restore(state)
+        self.restored_ms = self.ms
+        self.say(f"a standby takes over at {state.seq}")
+        self.server.compare()
+
     def _new_epoch(self) -> None:
         self.ground.new_epoch()
         self.server.restart(1012)
@@ -515,7 +533,12 @@ class Simulation:
         self.server.busy, self.server.dies, self.server.is_up = 0.0, "", True
         for user in (ANNA, BEN):
             self.ground.set_role(user, "editor")
-        self._become(len(self.versions) - 1)
+        newest = len(self.versions) - 1
+        # Sockets that live through it all have to find out by themselves, with the beat.
+        are_kept = bool(self.weights.get("failover")) and self.version == newest
+        rests_ms = self.ms + (3 * BEAT_MS if are_kept else 0)
+        if not are_kept:
+            self._become(newest)
         for device in self.devices:
             device.store.crash_in = None
             if not device.is_on:
@@ -523,7 +546,7 @@ class Simulation:
         for _ in range(QUIET_STEPS_MAX):
             if self._moves():
                 continue
-            if all(self._is_settled(device) for device in self.devices):
+            if self.ms >= rests_ms and all(self._is_settled(device) for device in self.devices):
                 return  # and each knows it
             # Nothing is under way: the next timer.
             times = [device.talk.wake_at() for device in self.devices]

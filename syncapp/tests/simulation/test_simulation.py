@@ -12,15 +12,17 @@ from .simulation import Simulation, SimulationFailed
 # Seeds that once failed, with the reason: they run first.
 CORPUS = json.loads((Path(__file__).parent / "corpus.json").read_text(encoding="utf-8"))
 SEEDS = 300
+MORE_SEEDS = 100
 SEEDS_A_TEST = 20
 
 
-def play(seed: int) -> None:
-    story = Simulation(seed)
+def play(seed: int, more: str = "") -> None:
+    story = Simulation(seed, more=more)
     try:
         story.run()
     except SimulationFailed as failure:
-        pytest.fail(f"{failure}\n\nReplay it with: script/simulate --seed {seed}", pytrace=False)
+        again = f"script/simulate --seed {seed}" + (f" --more {more}" if more else "")
+        pytest.fail(f"{failure}\n\nReplay it with: {again}", pytrace=False)
     assert story.step == story.steps
 
 
@@ -34,6 +36,15 @@ def test_all_replicas_end_equal_and_every_change_has_exactly_one_fate(first: int
     """A06, B01, B03, B04, C03, C06, D01, D02, D06, E01 to E05, F01, F02, G04, G07, K01, R01"""
     for seed in range(first, first + SEEDS_A_TEST):
         play(seed)
+
+
+@pytest.mark.parametrize("first", range(0, MORE_SEEDS, SEEDS_A_TEST))
+def test_all_replicas_end_equal_when_a_standby_that_lags_takes_over_under_open_sockets(
+    first: int,
+) -> None:
+    """R01: each conversation finds out by itself, with its next page or beat."""
+    for seed in range(first, first + SEEDS_A_TEST):
+        play(seed, "failover")
 
 
 def test_a_fault_of_the_merge_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,7 @@ class Phone:
         self.number = 0
         self.acknowledged = 0
         self.cursor: str | None = None
+        self.anchor = ""  # of the newest ack
         self.socket: ClientConnection | None = None
 
     # --- the socket
@@ -193,6 +194,7 @@ class Phone:
         """Push, hear the ack (and nothing else), and return the results."""
         self.push(*changes)
         ack = self.hear_until("ack")
+        self.anchor = ack["anchor"]
         self.acknowledged = self.number
         return ack["results"]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
+import pytest
 
 from syncapp.tests.household import Household
-from syncapp.tests.socket.phone import Phone
+from syncapp.tests.simulation.postgres import PostgresGround
+from syncapp.tests.socket.phone import Phone, now_ms
 from syncapp.tests.socket.server import ServerThread
 
 
@@ -163,6 +166,30 @@ def test_a_database_restored_under_a_conversation_ends_it(
     assert ([frame["code"] for frame in frames], code) == (["restarting"], 1012)
     assert phone.connect().hello()["reset"] == "restored"
     assert household.rows() == {}
+
+
+@pytest.mark.parametrize("asks", ["a page", "a pong"])
+def test_an_ack_that_a_restored_database_does_not_know_ends_the_conversation(
+    phone: Phone, household: Household, asks: str
+) -> None:
+    """R01: a standby that lags takes over, and somebody else's write gets the number of ours."""
+    ground = PostgresGround(household, random.Random(1), household.owner, now_ms())
+    phone.online()
+    phone.hang_up()
+    phone.connect().hello()  # and pulls nothing: no page tells it its own change
+    backup = ground.dump()
+    change = phone.new_group("Bank")
+    phone.push_and_settle(change)
+    ground.restore(backup)
+    other = ("account_group", str(uuid.uuid4()))
+    ground.insert(other, {"name": "Giro"}, now_ms())
+    if asks == "a page":
+        phone.pull()
+    else:
+        phone.say({"type": "ping", "pending": 1})
+    _, code = phone.hear_close()
+    assert code == 1012
+    assert phone.connect().hello(anchor=phone.anchor)["reset"] == "restored"
 
 
 def test_an_old_sockets_late_answer_does_not_stop_the_new_one(phone: Phone) -> None:

@@ -84,3 +84,19 @@ test("nor of one that was told after the row had been deleted here", async () =>
   await told([bare(stamp)], 2, 3)
   expect(await fieldsInBase()).toEqual([{ exists: false }])
 })
+
+test("what has to wait for a newer server stays after the change before it that was re-stamped", async () => {
+  await told([here], 0, 1)
+  await data.edit("account_group", GROUP, { name: "eins", sortOrder: 1 })
+  await data.edit("account_group", GROUP, { name: "zwei" })
+  await data.push()
+  const given = at(Date.now() + 1_000)
+  const results = [
+    { number: 1, fate: "applied", stamp: given } as const,
+    { number: 2, fate: "refused", code: "unknown", message: "Not yet." } as const,
+  ]
+  await data.onAck({ type: "ack", of: "push", results, head: 2, anchor: "" })
+  const { outbox = [] } = await data.everything()
+  expect(outbox).toMatchObject([{ state: "parked", fields: { name: "zwei" } }])
+  expect((outbox[0] as { stamp: string }).stamp > given).toBe(true)
+})

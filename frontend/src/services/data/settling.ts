@@ -196,9 +196,9 @@ interface Restamped {
 }
 
 /**
- * What was typed after a change that the server re-stamped stays after it. Also what was parked
- * and is sent again, unless it was typed before. used: what was sent with it, and not heard
- * because somebody else has used its number.
+ * What was typed after a change that the server re-stamped stays after it. Also what is
+ * parked, unless it was typed before. used: what was sent with it, and not heard because somebody
+ * else has used its number.
  */
 async function restampFollowers(
   ground: Ground,
@@ -217,7 +217,8 @@ async function restampFollowers(
   const rows = [...restamped.keys()].map((text) => keys.get(text)).filter((key) => key !== undefined)
   for (const [text, { entries }] of await statesOf(db, rows)) {
     let waiting = entries.filter(
-      (entry) => entry.state === "open" && (entry.number === null || used.has(entry.local)),
+      ({ state, number, local }) =>
+        (state === "open" || state === "parked") && (number === null || used.has(local)),
     )
     for (const { own, given } of restamped.get(text) ?? []) {
       const lifted = restampBehind(waiting, own, given, nowMs, clock)
