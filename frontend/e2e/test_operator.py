@@ -163,7 +163,7 @@ def test_sync_now_shows_each_answer_as_it_comes_on_the_page_that_is_open(
     devices = page.locator(".devices")
     expect(devices).to_contain_text("Handy in der Tasche")
     expect(devices).to_contain_text("Tablet am Sofa")
-    page.get_by_role("button", name="Jetzt abgleichen").click()
+    page.get_by_role("button", name="Jetzt synchronisieren").click()
     request = wait_until_asked(phone)
     assert wait_until_asked(tablet) == request
     answers = page.locator("#answers li")

@@ -168,7 +168,7 @@ def test_sync_now_needs_a_post_from_our_own_page(owner: User, household: Househo
 
 def test_the_page_speaks_german_and_english(owner: User, household: Household) -> None:
     german = page_of(owner, household, accept_language="de")
-    assert "Jetzt abgleichen" in german and 'lang="de"' in german
+    assert "Jetzt synchronisieren" in german and 'lang="de"' in german
     english = page_of(owner, household, accept_language="en")
     assert "Sync now" in english and 'lang="en"' in english
 
