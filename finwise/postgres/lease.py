@@ -43,11 +43,6 @@ class Lease:
         return self.answer["url"]
 
     @property
-    def admin_url(self) -> str:
-        """The same database as superuser; for repairs and tests only."""
-        return self.answer["admin_url"]
-
-    @property
     def notes(self) -> list[str]:
         """Sentences a person should read, about things that are not where they'd look."""
         return self.answer["notes"]

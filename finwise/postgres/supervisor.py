@@ -3,7 +3,7 @@
     python -m finwise.postgres.supervisor --state FOLDER [--fast] [--port N]
 
 Started by lease.py, never by hand. To every connection on its socket it writes one line of JSON,
-either {"url": …, "admin_url": …, "notes": […]} or {"problem": …}, and holds the lease until that
+either {"url": …, "notes": […]} or {"problem": …}, and holds the lease until that
 connection closes. Lines {"step": …} may come before. Sentences go to people as they are.
 """
 
@@ -112,10 +112,8 @@ class Supervisor:
         where = quote(str(socket_dir), safe="")
         # The socket's file carries the port's number.
         port = self.port or int(SOCKET_NAME.rpartition(".")[2])
-        database = f"/finwise?host={where}&port={port}"
         return {
-            "url": f"postgresql://finwise:{words['finwise']}@{database}",
-            "admin_url": f"postgresql://postgres:{words['postgres']}@{database}",
+            "url": f"postgresql://finwise:{words['finwise']}@/finwise?host={where}&port={port}",
             "notes": list(home.notes),
         }
 
