@@ -65,6 +65,12 @@ def install(page: Page) -> None:
     wait_until_up_to_date(page)
 
 
+def switch_household(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Haushalt wechseln").click()
+    page.get_by_role("button", name=re.compile(f"^{re.escape(name)}")).click()
+    expect(page).to_have_title(f"{name} · FinWise")
+
+
 def lose_network(*pages: Page) -> None:
     for page in pages:
         page.context.set_offline(True)

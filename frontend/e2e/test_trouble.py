@@ -20,6 +20,7 @@ from .doing import (
     light,
     lose_network,
     open_details,
+    switch_household,
 )
 
 TABS = 12
@@ -60,6 +61,30 @@ def test_a_household_born_offline_is_made_on_the_server_and_filled(
     other.get_by_role("button", name="Haushalt wechseln").click()
     other.get_by_role("button", name=HOUSEHOLD).click()
     expect(account(other, "Kurtaxe")).to_contain_text("12,00")
+
+
+def test_what_waits_in_a_household_that_is_not_shown_is_sent_too(laptop: Page, phone: Page) -> None:
+    laptop.goto("/#/new")
+    form = laptop.get_by_role("dialog")
+    form.get_by_label("Name des Haushalts").fill("Ferienhaus")
+    form.get_by_role("button", name="Anlegen").click()
+    expect(form).to_have_count(0)
+    wait_until_up_to_date(laptop)
+    phone.reload()
+    wait_until_up_to_date(phone)
+    lose_network(laptop)
+    add_account(laptop, "Kaminholz")
+    switch_household(laptop, "Demo household")
+    laptop.get_by_role("button", name="Menü").click()
+    laptop.get_by_role("button", name="Abmelden").click()
+    expect(laptop.get_by_role("dialog")).to_contain_text("1 Änderung ist noch nicht gesendet")
+    laptop.get_by_role("button", name="Abbrechen").click()
+    find_network(laptop)
+    wait_until_up_to_date(laptop)
+    switch_household(phone, "Ferienhaus")
+    expect(account(phone, "Kaminholz")).to_be_visible()
+    wait_until_up_to_date(laptop)
+    expect(laptop).to_have_title("Demo household · FinWise")
 
 
 def test_a_server_killed_while_it_is_sent_to_gets_everything_once(

@@ -153,6 +153,7 @@ type SyncStore = ReturnType<typeof useWebSocketStore>
 type LedgerStore = ReturnType<typeof useLedgerStore>
 
 function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
+  sync.household = painted.household
   sync.status = painted.status
   sync.phase = painted.picture.phase
   sync.lastError = painted.picture.lastError
@@ -169,6 +170,7 @@ function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
 
 /** No household is open: nothing of the one before may be seen. */
 function forget(sync: SyncStore): void {
+  sync.household = ""
   sync.pendingCount = 0
   sync.pending = []
   sync.refused = []

@@ -32,6 +32,7 @@ const CLOCKS_APART_MS = 50
 
 /** What the stores show of it. */
 export interface Painted {
+  readonly household: string
   readonly status: SyncStatus
   readonly picture: Picture
   readonly isLeader: boolean
@@ -344,6 +345,7 @@ export class OpenHousehold implements SyncPort, EditPort {
       void this.noteChecked()
     }
     this.last = {
+      household: standing.meta.household,
       status: statusOf(facts),
       picture,
       isLeader: this.socket.isLeader,

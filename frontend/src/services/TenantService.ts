@@ -5,8 +5,9 @@ import type { Evicted, Household } from "../types"
 import { type KnownDevice, type ToldDevice, getDevices, postDevice, postName } from "./api"
 import { MACHINE, label, newId } from "./data/world"
 import { DataService } from "./DataService"
+import { Errands } from "./Errands"
 import { Trouble, trouble } from "./errors"
-import { OpenHousehold, type Surroundings } from "./OpenHousehold"
+import { OpenHousehold, type Painted, type Surroundings } from "./OpenHousehold"
 import type { HouseholdPort } from "./ports"
 import type { Mark, Registry, Replica, ToldHousehold } from "./registry"
 
@@ -36,8 +37,19 @@ export class TenantService implements HouseholdPort {
   private known: readonly KnownDevice[] = []
   private readonly lost = new Map<string, string>() // households that were here, by id: their names
   private pendingHere = 0
+  private readonly pendingElsewhere = new Map<string, number>() // by household
   private people: Readonly<Record<string, string>> = {}
   private turning: Promise<void> = Promise.resolve()
+
+  private readonly errands = new Errands({
+    open: (replica, painted) =>
+      OpenHousehold.open(databaseName(replica.id), null, this.aroundElsewhere(replica, painted)),
+    counted: (household, waiting) => {
+      if (this.pendingElsewhere.get(household) === waiting) return
+      this.pendingElsewhere.set(household, waiting)
+      this.tell()
+    },
+  })
 
   constructor(
     private readonly registry: Registry,
@@ -88,6 +100,7 @@ export class TenantService implements HouseholdPort {
     this.tell()
     const first = this.list()[0]
     if (this.currentId === null && first !== undefined) await this.switchTo(first.id)
+    else this.sendElsewhere()
     if (this.open !== null) void this.beRemembered(this.open)
   }
 
@@ -160,7 +173,9 @@ export class TenantService implements HouseholdPort {
     this.currentId = null
     this.replicas = []
     this.told = []
+    this.pendingElsewhere.clear()
     await this.events.opened(null)
+    await this.errands.end()
     await open?.end()
     this.tell()
   }
@@ -174,6 +189,7 @@ export class TenantService implements HouseholdPort {
     const replica =
       this.replicas.find((each) => each.household === id) ??
       (await this.begin(replicaOf(this.events.userId(), known), null))
+    await this.errands.leave(replica.id)
     const opened = await this.openReplica(replica)
     const before = this.open
     this.open = opened
@@ -184,6 +200,12 @@ export class TenantService implements HouseholdPort {
     await this.events.opened(opened)
     opened.start()
     this.tell()
+    this.sendElsewhere()
+  }
+
+  /** Send what waits in households that are not shown. */
+  private sendElsewhere(): void {
+    this.errands.run(this.replicas.filter((each) => each.household !== this.currentId))
   }
 
   private async openReplica(replica: Replica): Promise<OpenHousehold> {
@@ -229,6 +251,12 @@ export class TenantService implements HouseholdPort {
     else this.tell()
   }
 
+  /** Of a household that is not shown: nothing of it reaches the screen. */
+  private aroundElsewhere({ id }: Replica, painted: (painted: Painted) => void): Surroundings {
+    const nothing = () => undefined
+    return { ...this.around(id), painted, firstEdit: nothing, gone: nothing }
+  }
+
   /** A household that is being left may still be told something: it is about that one. */
   private around(id: string): Surroundings {
     const { events } = this
@@ -247,7 +275,10 @@ export class TenantService implements HouseholdPort {
         const own = replica()
         if (own === undefined) return
         if (own.role !== role) void this.keep({ ...own, role })
-        if (this.open?.data.name === databaseName(id)) void this.beRemembered(this.open)
+        if (this.open?.data.name === databaseName(id)) {
+          void this.beRemembered(this.open)
+          this.sendElsewhere()
+        }
         const isNew = created === true || !this.told.some((each) => each.id === own.household)
         if (isNew) void events.askSession()
       },
@@ -294,7 +325,7 @@ export class TenantService implements HouseholdPort {
       role: told?.role ?? replica?.role ?? "viewer",
       status: told?.status ?? "local",
       isHere: replica !== undefined,
-      pending: id === this.currentId ? this.pendingHere : 0,
+      pending: id === this.currentId ? this.pendingHere : (this.pendingElsewhere.get(id) ?? 0),
     }
   }
 

@@ -24,6 +24,8 @@ export const useWebSocketStore = defineStore("webSocket", () => {
     isAmber: false,
     isSettled: false,
   })
+  /** The id of the household that all of this is about; "" if none is open. */
+  const household = ref("")
   const phase = ref<Phase>("offline")
   /** When "up to date" was last true with evidence; null: never on this device. */
   const lastSuccessMs = ref<number | null>(null)
@@ -66,6 +68,7 @@ export const useWebSocketStore = defineStore("webSocket", () => {
 
   return {
     status,
+    household,
     phase,
     lastSuccessMs,
     retryAtMs,

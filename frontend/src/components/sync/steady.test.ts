@@ -4,13 +4,14 @@ import { expect, test } from "vitest"
 import type { SyncStatus } from "../../types"
 import { useSteady } from "./steady"
 
+const HOME = shallowRef("home")
 const GREEN: SyncStatus = { kind: "up_to_date", checkedMs: 0, isAmber: false, isSettled: true }
 const blink = (left: number): SyncStatus => ({ kind: "syncing", left, isAmber: false, isSettled: false })
 const long = (left: number): SyncStatus => ({ kind: "syncing", left, isAmber: false, isSettled: true })
 
 test("a sync that is over at once is not shown", async () => {
   const status = shallowRef<SyncStatus>(GREEN)
-  const shown = useSteady(status)
+  const shown = useSteady(status, HOME)
   status.value = blink(1)
   await nextTick()
   expect(shown.value.kind).toBe("up_to_date")
@@ -21,7 +22,7 @@ test("a sync that is over at once is not shown", async () => {
 
 test("a sync that lasts is shown, and counts down", async () => {
   const status = shallowRef<SyncStatus>(GREEN)
-  const shown = useSteady(status)
+  const shown = useSteady(status, HOME)
   status.value = blink(9)
   await nextTick()
   status.value = long(9)
@@ -34,9 +35,19 @@ test("a sync that lasts is shown, and counts down", async () => {
 
 test("bad news is shown at once", async () => {
   const status = shallowRef<SyncStatus>(GREEN)
-  const shown = useSteady(status)
+  const shown = useSteady(status, HOME)
   const full: SyncStatus = { kind: "cannot_save", reason: "full", isAmber: false, isSettled: true }
   status.value = full
   await nextTick()
   expect(shown.value).toEqual(full)
+})
+
+test("the green of one household is never shown for another", async () => {
+  const status = shallowRef<SyncStatus>(GREEN)
+  const household = shallowRef("home")
+  const shown = useSteady(status, household)
+  status.value = { kind: "connecting", count: 0, isAmber: false, isSettled: false }
+  household.value = "club"
+  await nextTick()
+  expect(shown.value.kind).toBe("connecting")
 })

@@ -1,0 +1,116 @@
+import { beforeEach, expect, test, vi } from "vitest"
+
+import type { SyncStatus } from "../types"
+import { type ErrandEvents, Errands, type Sending } from "./Errands"
+import type { Painted } from "./OpenHousehold"
+import type { Replica } from "./registry"
+
+const replica = (name: string): Replica => ({
+  id: `${name}.anna`,
+  user: "anna",
+  household: name,
+  name,
+  role: "owner",
+})
+const HOME = replica("home")
+const CLUB = replica("club")
+
+/** What lies on this device, and what was done with it, in order. */
+let waiting: Record<string, number>
+let done: string[]
+let counted: Record<string, number>
+let paint: Record<string, (status: SyncStatus["kind"], pendingCount: number) => void>
+
+const events: ErrandEvents = {
+  open: ({ household }, painted) => {
+    done.push(`open ${household}`)
+    paint[household] = (kind, pendingCount) => {
+      painted({ pendingCount, status: { kind } } as unknown as Painted)
+    }
+    return Promise.resolve<Sending>({
+      data: {
+        standing: () => Promise.resolve({ counts: { pending: waiting[household] ?? 0 } }),
+      },
+      start: () => done.push(`start ${household}`),
+      end: () => {
+        done.push(`end ${household}`)
+        return Promise.resolve()
+      },
+    })
+  },
+  counted: (household, count) => {
+    counted[household] = count
+  },
+}
+
+beforeEach(() => {
+  waiting = {}
+  done = []
+  counted = {}
+  paint = {}
+})
+
+const until = (what: string) =>
+  vi.waitFor(() => {
+    expect(done).toContain(what)
+  })
+
+test("what waits in a household that is not shown is sent, and counted until it is", async () => {
+  waiting = { home: 2 }
+  const errands = new Errands(events)
+  errands.run([HOME, CLUB])
+  await until("start home")
+  await until("end club")
+  expect(counted).toEqual({ home: 2, club: 0 })
+  expect(done).not.toContain("start club")
+  paint["home"]?.("syncing", 1)
+  expect(counted["home"]).toBe(1)
+  expect(done).not.toContain("end home")
+  paint["home"]?.("up_to_date", 0)
+  await until("end home")
+  expect(counted["home"]).toBe(0)
+})
+
+test("without a server it keeps on trying, and asked again it does not begin anew", async () => {
+  waiting = { home: 1 }
+  const errands = new Errands(events)
+  errands.run([HOME])
+  await until("start home")
+  paint["home"]?.("unreachable", 1)
+  paint["home"]?.("offline_pending", 1)
+  errands.run([HOME])
+  await errands.end()
+  expect(done).toEqual(["open home", "start home", "end home"])
+})
+
+test.each(["signed_out", "blocked", "update_needed", "cannot_save"] as const)(
+  "what is %s ends it, the changes stay counted, and another time it is tried again",
+  async (kind) => {
+    waiting = { home: 1 }
+    const errands = new Errands(events)
+    errands.run([HOME])
+    await until("start home")
+    paint["home"]?.(kind, 1)
+    await until("end home")
+    expect(counted["home"]).toBe(1)
+    await errands.end()
+    errands.run([HOME])
+    await errands.end()
+    expect(done.filter((each) => each === "open home")).toHaveLength(2)
+  },
+)
+
+test("a household that is going to be shown is closed first", async () => {
+  waiting = { home: 1 }
+  const errands = new Errands(events)
+  errands.run([HOME])
+  await errands.leave(HOME.id)
+  expect(done.at(-1)).toBe("end home")
+})
+
+test("what cannot be opened troubles nobody", async () => {
+  const errands = new Errands({ ...events, open: () => Promise.reject(new Error("gone")) })
+  errands.run([HOME])
+  await errands.end()
+  expect(counted).toEqual({})
+})
