@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from finwise.problem import Problem
 from . import machine
 from .figures import Figure
 from .house import open_house, set_up_django
-from .measures import NAMES, measure
-from .report import RESULTS, Report, write_readme
+from .measures import BROWSER, NAMES, measure
+from .report import BEGIN, BROWSER_BEGIN, RESULTS, Report, write_readme
 from .scale import FULL, QUICK
+
+ALL = (*NAMES, BROWSER)
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +34,8 @@ def main(arguments: list[str]) -> int:
         path.write_text(report.to_json(), encoding="utf-8")
         print(f"Written to {path}")
     if options.readme:
-        write_readme(report, result_file(report))
+        begin = BROWSER_BEGIN if is_browser(report.figures) else BEGIN
+        write_readme(report, result_file(report), begin=begin)
     return 0
 
 
@@ -42,14 +45,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description="Measure a real server on a real, durable PostgreSQL of its own. A full run "
         f"takes about two minutes and is written to {RESULTS.parent.name}/{RESULTS.name}.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only: {', '.join(NAMES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only: {', '.join(ALL)}")
     parser.add_argument("--quick", action="store_true", help="small amounts: does it work at all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
     parser.add_argument("--readme", action="store_true", help="renew the table in the README")
     options = parser.parse_args(arguments)
-    if unknown := set(options.names) - set(NAMES):
-        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}")
-    if options.readme and (options.names or options.quick):
+    if unknown := set(options.names) - set(ALL):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(ALL)}")
+    if options.readme and not is_full(options):
         parser.error("--readme needs a full run")
     return options
 
@@ -69,19 +72,33 @@ def run(names: Sequence[str], is_quick: bool) -> Report:
                 print(f"The server said:\n{said}", file=sys.stderr)
         about["others_share"] = round(neighbours.share(house.cpu_s() - own_s), 2)
         versions = machine.versions(house.postgresql_version())
+        if BROWSER in names:
+            from .browser import chromium_version  # needs Django, and that the database
+
+            versions["chromium"] = chromium_version()
     command = " ".join(["python -m bench", *sys.argv[1:]])
     now = datetime.now(UTC)
     return Report(now, command, time.monotonic() - began_s, about, versions, figures)
 
 
+def is_full(options: argparse.Namespace) -> bool:
+    """Everything of the server, or everything of the browser, in the published amounts."""
+    return not options.quick and (not options.names or is_browser(options.names))
+
+
+def is_browser(names: Iterable[str]) -> bool:
+    return list(names) == [BROWSER]
+
+
 def places_for(report: Report, options: argparse.Namespace) -> list[Path]:
     """A full run is kept among the results; any run goes where it was asked to."""
-    is_full = not (options.quick or options.names)
-    return [*([result_file(report)] if is_full else []), *([options.json] if options.json else [])]
+    kept = [result_file(report)] if is_full(options) else []
+    return [*kept, *([options.json] if options.json else [])]
 
 
 def result_file(report: Report) -> Path:
-    return RESULTS / f"{report.at:%Y-%m-%d}-{machine.short_name()}.json"
+    of = "-browser" if is_browser(report.figures) else ""
+    return RESULTS / f"{report.at:%Y-%m-%d}-{machine.short_name()}{of}.json"
 
 
 if __name__ == "__main__":

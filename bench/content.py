@@ -22,7 +22,7 @@ class Content:
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
-        self._groups = [self.row_id() for _ in range(12)]
+        self.groups = [self.row_id() for _ in range(12)]
 
     def row_id(self) -> str:
         return str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
@@ -38,7 +38,7 @@ class Content:
             "accountType": kind,
             "isActive": chance.random() > 0.1,
             "isOfflineBudget": chance.random() > 0.8,
-            "accountGroupId": chance.choice([None, *self._groups]),
+            "accountGroupId": chance.choice([None, *self.groups]),
             "sortOrder": chance.randrange(1000),
             "iban": self.iban() if kind in _KINDS_WITH_IBAN else "",
             "balance": self.amount(),

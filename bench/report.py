@@ -16,6 +16,7 @@ from .figures import Figure, readable
 README = ROOT / "README.md"
 RESULTS = ROOT / "bench" / "results"
 BEGIN, END = "<!-- measured: written by script/bench --readme -->", "<!-- /measured -->"
+BROWSER_BEGIN = "<!-- measured: written by script/bench browser --readme -->"
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,16 @@ def _aim(figure: Figure) -> str:
     return f"{figure.aim} {'✓' if figure.is_reached else '✗'}"
 
 
-def write_readme(report: Report, result_file: Path, readme: Path = README) -> None:
+def write_readme(
+    report: Report, result_file: Path, readme: Path = README, begin: str = BEGIN
+) -> None:
     """Put the table into the README's section "Measured". Raises ValueError without its marks."""
     text = readme.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{readme.name} has no place for the table: {BEGIN} … {END}")
-    before, rest = text.split(BEGIN, 1)
+    if begin not in text or END not in text:
+        raise ValueError(f"{readme.name} has no place for the table: {begin} … {END}")
+    before, rest = text.split(begin, 1)
     after = rest.split(END, 1)[1]
     where = result_file.relative_to(ROOT)
     table = report.to_table(with_details=False)
     body = f"{report.about()} All numbers: [{where}]({where}).\n\n{table}"
-    readme.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}", encoding="utf-8")
+    readme.write_text(f"{before}{begin}\n{body}\n{END}{after}", encoding="utf-8")

@@ -21,6 +21,10 @@ class Scale:
     page_loads: int = 20
     listed: int = 500
     asked: int = 200
+    browser_rows: int = 10_000
+    browser_edits: int = 200
+    browser_pending: int = 10_000
+    browser_listed: int = 1_000
 
 
 FULL = Scale()
@@ -39,4 +43,8 @@ QUICK = Scale(
     page_loads=2,
     listed=5,
     asked=10,
+    browser_rows=300,
+    browser_edits=5,
+    browser_pending=600,
+    browser_listed=100,
 )

@@ -149,12 +149,19 @@ class Speaker:
 
     # --- changes
 
-    def change(self, kind: str, row_id: str, fields: dict[str, Any], seen: str = "") -> Change:
-        """The next change of an account. `seen`: the stamp that its fields had."""
+    def change(
+        self,
+        kind: str,
+        row_id: str,
+        fields: dict[str, Any],
+        seen: str = "",
+        entity: str = "account",
+    ) -> Change:
+        """The next change of a row. `seen`: the stamp that its fields had."""
         self.number += 1
         return Change(
             number=self.number,
-            entity="account",
+            entity=entity,
             id=row_id,
             kind=kind,  # type: ignore[arg-type]
             stamp=self.clock.tick(now_ms()),

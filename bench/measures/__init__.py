@@ -11,6 +11,7 @@ from ..scale import Scale
 
 Measure = Callable[[House, Scale], list[Figure]]
 
+BROWSER = "browser"  # by itself: it needs a Chromium, and most of the machine
 NAMES = ("flush", "converge", "live", "first_load", "provisioning", "operators", "idle")
 
 

@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 
 from bench.measures import NAMES
-from bench.report import BEGIN, END
+from bench.report import BEGIN, BROWSER_BEGIN, END
 from finwise.places import ROOT
+
+
+def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *map(str, arguments)],
+        cwd=ROOT, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_quick_run_measures_everything_and_writes_json(tmp_path: Path):
     written = tmp_path / "numbers.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", "--json", written],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    done = bench("--quick", "--json", written)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # nor did the server complain
     document = json.loads(written.read_text())
@@ -34,15 +35,30 @@ def test_a_quick_run_measures_everything_and_writes_json(tmp_path: Path):
     assert "--quick" in document["command"]
 
 
+@pytest.mark.slow
+def test_a_quick_run_measures_the_app_in_a_browser(tmp_path: Path):
+    written = tmp_path / "numbers.json"
+    done = bench("browser", "--quick", "--json", written)
+    if "There is no Chromium" in done.stderr:
+        pytest.skip("There is no Chromium on this machine.")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(written.read_text())
+    found = document["results"]["browser"]
+    assert found["size"]["value"] > 0 and found["size"]["is_reached"]
+    assert all(found[name]["value"] > 0 for name in ("start", "edit_p50", "put_p50", "flush"))
+    # Each trace was read: a task that took no time was not one.
+    assert all(found[name]["value"] > 0 for name in ("start_task", "flush_task"))
+    assert {"chromium"} <= set(document["versions"])
+
+
 def test_an_unknown_measure_is_refused_before_anything_starts():
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "speed"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = bench("speed")
     assert done.returncode == 2
     assert "there is no speed; choose from flush" in done.stderr
 
 
-def test_the_readme_has_a_place_for_the_table():
+def test_the_readme_has_a_place_for_each_table():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.count(BEGIN) == text.count(END) == 1
-    assert text.index(BEGIN) < text.index(END)
+    first, second = text.split(BROWSER_BEGIN)
+    assert first.count(BEGIN) == first.count(END) == second.count(END) == 1
+    assert first.index(BEGIN) < first.index(END)
