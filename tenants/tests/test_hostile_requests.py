@@ -208,7 +208,7 @@ def test_a_cookie_that_we_never_set_is_no_cookie(
     """Anybody may send one: it must not even cost us a traceback."""
     names = [
         site.SESSION_COOKIE_NAME, site.CSRF_COOKIE_NAME, site.LANGUAGE_COOKIE_NAME, "messages",
-        site.FINWISE04_BROWSER_COOKIE,
+        site.FINWISE04_BROWSER_COOKIE, site.DEVICES_COOKIE_NAME,
     ]  # fmt: skip
     for name in names:
         for path in ("/accounts/login/", "/api/session", "/sync/", "/admin/", "/nothing"):
