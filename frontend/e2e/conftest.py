@@ -234,3 +234,21 @@ def fixture_page(built_app: Path) -> Iterator[str]:
     site.server_close()
     serving.join()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+# After the names above, which they use.
+from .lindners import (  # noqa: E402
+    _database_beside_the_browser,
+    _template,
+    household,
+    households,
+    lindners,
+    opened,
+    phones,
+    site,
+)
+
+__all__ = [
+    "_database_beside_the_browser", "_template", "household", "households", "lindners", "opened",
+    "phones", "site",
+]  # fmt: skip

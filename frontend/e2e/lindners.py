@@ -15,15 +15,17 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext
 
 from syncapp import engine
 from syncapp.core.messages import Ping
-from syncapp.tests.conftest import _template, household, households
+from syncapp.tests.conftest import household, households
 from syncapp.tests.household import Household, Speaker, now_ms
 from syncapp.tests.socket.phone import Phone
 from syncapp.tests.socket.server import ServerThread
+from tenants import template
 from tenants.invitations import invite
 from tenants.memberships import end_membership, set_role
 from tenants.models import Tenant, User
@@ -31,22 +33,32 @@ from tenants.tokens import create_token
 
 from .conftest import DESK, PATIENCE_MS
 
-__all__ = ["_database_beside_the_browser", "_template", "household", "households"]
+__all__ = ["household", "households"]
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
 
-@pytest.fixture(autouse=True)
-def _database_beside_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session")
+def _database_beside_the_browser() -> Iterator[None]:
     """Playwright keeps an event loop on this thread, where Django would refuse to ask anything."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    cache.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def _template(
+    _database_beside_the_browser: None, django_db_setup: None, django_db_blocker: Any
+) -> None:
+    """Overrides the sync tests' own: a browser may be open already."""
+    with django_db_blocker.unblock():
+        template.prepare()
+        connection.close()
 
 
 @pytest.fixture
-def site(
-    _database_beside_the_browser: None, households: Callable[[], Household]
-) -> Iterator[ServerThread]:
+def site(households: Callable[[], Household]) -> Iterator[ServerThread]:
+    cache.clear()
     running = ServerThread()
     yield running
     running.stop()

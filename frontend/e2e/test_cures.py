@@ -25,21 +25,7 @@ from tenants.models import AuditEntry, Tenant, Token
 from tenants.tokens import create_token, revoke_token
 
 from .conftest import PATIENCE_MS
-from .lindners import (
-    MINUTE_MS,
-    _database_beside_the_browser,
-    _template,
-    household,
-    households,
-    opened,
-    person,
-    say,
-    site,
-)
-
-__all__ = [
-    "_database_beside_the_browser", "_template", "household", "households", "opened", "site",
-]  # fmt: skip
+from .lindners import MINUTE_MS, person, say
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=PATIENCE_MS)

@@ -16,23 +16,8 @@ from tenants.context import in_tenant
 from tenants.models import AuditEntry, Membership
 
 from .conftest import DESK, PHONE
-from .lindners import (
-    Lindners,
-    _database_beside_the_browser,
-    _template,
-    household,
-    households,
-    lindners,
-    opened,
-    phones,
-    site,
-)
+from .lindners import Lindners
 from .test_states import faults
-
-__all__ = [
-    "_database_beside_the_browser", "_template", "household", "households", "lindners", "opened",
-    "phones", "site",
-]  # fmt: skip
 
 # unfold's scrolling areas all have the one name that their library gives them.
 SCROLLING = 'landmark-unique: <div class="simplebar-content-wrapper"'
