@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from finwise.webapp.build import FRONTEND
 
@@ -111,34 +111,14 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, fixture_page: str) -> N
     page.close()
 
 
-def test_a_thousand_accounts_scroll_within_the_time_of_a_frame(
+def test_a_thousand_accounts_come_in_pieces_and_are_all_there_to_scroll_to(
     browser: Browser, fixture_page: str
 ) -> None:
+    """How long a frame takes is measured by `script/bench browser`."""
     page = open_page(browser, fixture_page, page="app", lang="de", scene="many")
-    assert page.locator("li[data-account]").count() == 1000
-    session = page.context.new_cdp_session(page)
-    # The processor's time, not the clock's: other programs do not count.
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def busy_ms() -> float:
-        metrics = session.send("Performance.getMetrics")["metrics"]
-        return next(each["value"] for each in metrics if each["name"] == "TaskDuration") * 1000
-
-    page.evaluate(COUNT_FRAMES)
-    page.mouse.move(500, 500)
-    before_ms = busy_ms()
-    for _ in range(40):
-        page.mouse.wheel(0, 600)
-        page.evaluate("new Promise(requestAnimationFrame)")
-    spent_ms = busy_ms() - before_ms
-    frames = page.evaluate("window.frames_shown")
+    accounts = page.locator("li[data-account]")
+    expect(accounts).to_have_count(1000)
+    accounts.last.scroll_into_view_if_needed()
+    expect(accounts.last).to_be_in_viewport()
     assert page.evaluate("scrollY") > 10_000
-    assert spent_ms / frames < 1000 / 60
     page.close()
-
-
-COUNT_FRAMES = """() => {
-    window.frames_shown = 0
-    const count = () => { window.frames_shown++; requestAnimationFrame(count) }
-    requestAnimationFrame(count)
-}"""

@@ -76,15 +76,10 @@ def test_a_visible_tab_takes_over_from_one_that_is_stuck_and_each_change_is_sent
     seen = set(other.evaluate("seenKinds"))
     # A light that waits for a busy machine may say so; that anything is wrong it must not say.
     assert seen <= {"up_to_date", "syncing", "connecting"}
-    session.send("Debugger.disable")
-    add_account(stuck, "Wieder wach")
-    for page in (stuck, other, phone):
-        for name in ("Vor dem Stillstand", "Trotzdem", "Wieder wach"):
-            expect(account(page, name)).to_have_count(1)
-        wait_until_up_to_date(page)
     sent = traffic[stuck].changes + traffic[other].changes
-    assert len(sent) == len(set(sent)) == 3
-    assert len(traffic[stuck].changes) in (1, 3)
+    assert len(sent) == len(set(sent)) == 2
+    assert len(traffic[stuck].changes) == 1
+    session.send("Debugger.disable")
 
 
 def test_a_tab_that_is_frozen_gives_the_lead_on_and_knows_everything_when_it_thaws(
