@@ -18,7 +18,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from finwise.places import ROOT
-from finwise.postgres.cluster import has_ended
 from finwise.tests.ending import wait_for_end
 
 ADDRESS = re.compile(r"FinWise runs at (http://127\.0\.0\.1:\d+)")
@@ -119,14 +118,14 @@ def test_ctrl_c_says_goodbye_to_every_socket_and_leaves_nothing_running(server: 
     assert rest.endswith("Stopped. Start again at any time.\n")
     assert "Traceback" not in rest
     assert server.process.returncode == 0
-    assert all(has_ended(process) for process in processes)
+    wait_for_end(*processes)
 
 
 def test_kill_ends_it_in_order_too(server: Server) -> None:
     processes = server.processes()
     assert server.end(signal.SIGTERM).endswith("Stopped. Start again at any time.\n")
     assert server.process.returncode == 0
-    assert all(has_ended(process) for process in processes)
+    wait_for_end(*processes)
 
 
 @pytest.mark.parametrize("victim", [0, 1, 2], ids=["server", "supervisor", "postgres"])
