@@ -7,7 +7,7 @@ import type { Replica } from "./registry"
 
 /** What an errand needs of an open household. */
 export type Sending = Pick<OpenHousehold, "start" | "end"> & {
-  readonly data: { readonly standing: (listed: number) => Promise<{ readonly counts: { readonly pending: number } }> } // prettier-ignore
+  readonly data: { readonly standing: (listed: number) => Promise<{ readonly counts: { readonly pending: number } }> }
 }
 
 export interface ErrandEvents {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 
 import { BUILT_IN } from "../sync/entities"
 import { OpenHousehold, type Painted } from "./OpenHousehold"
-import { ABSENT, BLACK_HOLE, type FakePage, closePage, openPage, pass, rest, until } from "./testing/page" // prettier-ignore
+import { ABSENT, BLACK_HOLE, type FakePage, closePage, openPage, pass, rest, until } from "./testing/page"
 import { HouseholdServer } from "./testing/server"
 import { serving } from "./testing/serving"
 import { chanceOf } from "./testing/world"
@@ -125,7 +125,7 @@ describe("what it says when it is not green", () => {
   test("amber, when nothing has got on for half a minute, whatever the socket says", async () => {
     await startGreen()
     const { answering } = page
-    page.answering = { ...answering, said: (socket, frame) => { if (frame.type !== "push") answering.said(socket, frame) } } // prettier-ignore
+    page.answering = { ...answering, said: (socket, frame) => { if (frame.type !== "push") answering.said(socket, frame) } }
     await add("Giro")
     expect((await look()).status.isAmber).toBe(false)
     await pass(31_000)

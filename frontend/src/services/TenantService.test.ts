@@ -9,7 +9,7 @@ import type { Evicted, Household, Role } from "../types"
 import { Registry, type ToldHousehold } from "./registry"
 import { TenantService } from "./TenantService"
 import { ANNA, type FakeApi, FakeStorage, openApi } from "./testing/api"
-import { ABSENT, type Answering, type FakePage, closePage, openPage, pass, rest, until } from "./testing/page" // prettier-ignore
+import { ABSENT, type Answering, type FakePage, closePage, openPage, pass, rest, until } from "./testing/page"
 
 let page: FakePage
 let api: FakeApi
@@ -245,7 +245,7 @@ describe("a household whose id is taken", () => {
             socket.hear({
               type: "welcome", timeMs: Date.now(), head: 0, role: "owner", version: "1",
               entities: BUILT_IN, limits: {}, resume: false, user: "anna", created: true,
-            }) // prettier-ignore
+            })
           }
         })
       },

@@ -146,7 +146,7 @@ export class TenantService implements HouseholdPort {
     const clean = label(name)
     if (clean === "") throw new Trouble("required", "name")
     const household = newId(MACHINE)
-    await this.begin({ id: household, user: this.events.userId(), household, name: clean, role: "owner" }, clean) // prettier-ignore
+    await this.begin({ id: household, user: this.events.userId(), household, name: clean, role: "owner" }, clean)
     await this.switchTo(household)
     return this.at(household)
   }

@@ -9,7 +9,7 @@ import { BACKOFF_CAP_MS, BEAT_MS, SOON_MS, TOO_FAST_MS } from "../sync/core/sess
 import { BUILT_IN } from "../sync/entities"
 import type { Welcome } from "../sync/core/messages"
 import { DataService } from "./DataService"
-import { ABSENT, type Answering, BLACK_HOLE, type FakePage, SILENT, closePage, openPage, pass, rest, until } from "./testing/page" // prettier-ignore
+import { ABSENT, type Answering, BLACK_HOLE, type FakePage, SILENT, closePage, openPage, pass, rest, until } from "./testing/page"
 import { HouseholdServer } from "./testing/server"
 import { serving } from "./testing/serving"
 import { FakeChannel } from "./testing/tabs"

@@ -110,10 +110,10 @@ export class WebSocketService {
     const { signal } = this.scope
     addEventListener("online", () => void this.asked(), { signal })
     addEventListener("offline", () => void this.lost(), { signal })
-    addEventListener("pagehide", () => { this.leadership.pause() }, { signal }) // prettier-ignore
-    addEventListener("pageshow", () => { this.leadership.resume() }, { signal }) // prettier-ignore
-    document.addEventListener("freeze", () => { this.leadership.pause() }, { signal }) // prettier-ignore
-    document.addEventListener("resume", () => { this.leadership.resume() }, { signal }) // prettier-ignore
+    addEventListener("pagehide", () => { this.leadership.pause() }, { signal })
+    addEventListener("pageshow", () => { this.leadership.resume() }, { signal })
+    document.addEventListener("freeze", () => { this.leadership.pause() }, { signal })
+    document.addEventListener("resume", () => { this.leadership.resume() }, { signal })
     document.addEventListener("visibilitychange", () => void this.seen(), { signal })
     this.leadership.start()
     this.leadership.say({ type: "look" } satisfies Word)
@@ -159,7 +159,7 @@ export class WebSocketService {
         this.answers.delete(id)
         resolve(outcome)
       }
-      const late = setTimeout(() => { end({ kind: "failed", reason: "no_answer" }) }, SYNC_ASIDE_MS) // prettier-ignore
+      const late = setTimeout(() => { end({ kind: "failed", reason: "no_answer" }) }, SYNC_ASIDE_MS)
       this.answers.set(id, end)
       this.leadership.say({ type: "sync", id } satisfies Word)
       // Whoever leads may be frozen: then this tab soon does, and answers itself.
@@ -177,13 +177,13 @@ export class WebSocketService {
     this.takeOver()
     const conversation = new Conversation(this.data, {
       connect: (generation, household) => void this.connect(generation, household),
-      disconnect: (generation, code) => { this.hangUp(generation, code) }, // prettier-ignore
-      send: (generation, text) => { this.send(generation, text) }, // prettier-ignore
-      moved: () => { this.moved() }, // prettier-ignore
-      leaseLost: () => { this.leadership.yield() }, // prettier-ignore
+      disconnect: (generation, code) => { this.hangUp(generation, code) },
+      send: (generation, text) => { this.send(generation, text) },
+      moved: () => { this.moved() },
+      leaseLost: () => { this.leadership.yield() },
       householdMoved: this.events.householdMoved,
       welcomed: this.events.welcomed,
-    }, this.nowMs) // prettier-ignore
+    }, this.nowMs)
     this.conversation = conversation
     void conversation.take({ type: "asked" })
   }
@@ -269,7 +269,7 @@ export class WebSocketService {
       const waitMs = line.pacer.waitMs(this.nowMs())
       line.socket.send(line.outbound.shift() ?? "")
       if (waitMs > 0) {
-        line.timer = setTimeout(() => { this.flush(line) }, waitMs) // prettier-ignore
+        line.timer = setTimeout(() => { this.flush(line) }, waitMs)
         return
       }
     }
@@ -420,7 +420,7 @@ export class WebSocketService {
   private ownPicture(conversation: Conversation): Picture {
     const { session, isConfirmed, walk, provisioning, lastError, lastCode } = conversation
     const nowMs = this.nowMs()
-    const heard = session.heardMs === null ? this.lastHeard : { head: session.head, atMs: session.heardMs } // prettier-ignore
+    const heard = session.heardMs === null ? this.lastHeard : { head: session.head, atMs: session.heardMs }
     return {
       phase: session.phase,
       reason: session.reason,

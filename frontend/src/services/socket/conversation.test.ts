@@ -147,7 +147,7 @@ test("an edit made while the one before is looked at is looked at, too", async (
   await hear(WELCOME)
   await hear({ type: "changes", rows: [], from: 0, to: 0, cursor: "c", more: false, head: 0 })
   const push = sent.find((frame) => frame.type === "push")
-  const results = push?.type === "push" ? push.changes.map(({ number }) => ({ number, fate: "applied" as const })) : [] // prettier-ignore
+  const results = push?.type === "push" ? push.changes.map(({ number }) => ({ number, fate: "applied" as const })) : []
   await hear({ type: "ack", of: "push", results, head: 1, anchor: "" })
   const looks = vi.spyOn(data, "facts")
   looks.mockImplementationOnce(async () => {

@@ -254,7 +254,7 @@ export class Simulation {
     const conversation = new Conversation(
       tab.data,
       {
-        connect: (generation) => { this.connect(tab, conversation, generation) }, // prettier-ignore
+        connect: (generation) => { this.connect(tab, conversation, generation) },
         disconnect: (generation) => {
           if (tab.link?.generation === generation && tab.conversation === conversation) {
             this.hangUp(tab)
