@@ -26,12 +26,23 @@ def light(page: Page) -> Locator:
     return page.locator(".sync-button")
 
 
-def add_account(page: Page, name: str, balance: str = "1") -> None:
+def add_group(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Gruppe anlegen").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill(name)
+    dialog.get_by_role("button", name="Gruppe anlegen").click()
+    expect_closed(page)
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def add_account(page: Page, name: str, balance: str = "1", group: str = "Ohne Gruppe") -> None:
     page.get_by_role("button", name="Konto anlegen").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name", exact=True).fill(name)
     dialog.get_by_label("Kontostand", exact=True).fill(balance)
+    dialog.get_by_label("Gruppe", exact=True).select_option(label=group)
     dialog.get_by_role("button", name="Konto anlegen").click()
+    expect_closed(page)
     expect(account(page, name)).to_be_visible()
 
 
@@ -42,13 +53,22 @@ def edit_account(page: Page, name: str, **typed: str) -> None:
     for label, value in typed.items():
         dialog.get_by_label(label, exact=True).fill(value)
     dialog.get_by_role("button", name="Speichern").click()
-    expect(dialog).to_have_count(0)
+    expect_closed(page)
 
 
 def delete_account(page: Page, name: str) -> None:
     account(page, name).click()
     page.get_by_role("button", name="Konto löschen").click()
+    expect_closed(page)
     expect(account(page, name)).to_have_count(0)
+
+
+def expect_closed(page: Page) -> None:
+    """The form is gone and so is its address: a step back in the history, which takes a moment.
+
+    The row is to be seen before that. A reload in between would be cancelled by the step.
+    """
+    expect(page.locator("dialog.sheet")).to_have_count(0)
 
 
 def add_known_account(maker: Page, other: Page, name: str) -> None:

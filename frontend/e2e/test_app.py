@@ -10,22 +10,7 @@ from collections.abc import Callable
 from playwright.sync_api import BrowserContext, Page, expect
 
 from .conftest import wait_for_light, wait_until_up_to_date
-
-
-def add_group(page: Page, name: str) -> None:
-    page.get_by_role("button", name="Gruppe anlegen").first.click()
-    page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_role("dialog").get_by_role("button", name="Gruppe anlegen").click()
-    expect(page.get_by_role("heading", name=name)).to_be_visible()
-
-
-def add_account(page: Page, name: str, balance: str, group: str = "Ohne Gruppe") -> None:
-    page.get_by_role("button", name="Konto anlegen").first.click()
-    page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_label("Kontostand", exact=True).fill(balance)
-    page.get_by_label("Gruppe", exact=True).select_option(label=group)
-    page.get_by_role("dialog").get_by_role("button", name="Konto anlegen").click()
-    expect(page.get_by_role("link", name=re.compile(f"^{name}"))).to_be_visible()
+from .doing import add_account, add_group, expect_closed
 
 
 def test_a_first_visit_begins_without_network_or_sign_in(
@@ -36,6 +21,7 @@ def test_a_first_visit_begins_without_network_or_sign_in(
     page.get_by_role("button", name="Haushalt anlegen").click()
     page.get_by_label("Name des Haushalts").fill("Ferienhaus")
     page.get_by_role("dialog").get_by_role("button", name="Anlegen").click()
+    expect_closed(page)
     add_account(page, "Kasse", "1.234,56")
     expect(page.locator(".total-card")).to_contain_text("1.234,56")
     expect(page.locator(".sync-button")).to_contain_text("Anmelden zum Synchronisieren")
@@ -102,7 +88,7 @@ def test_the_back_key_closes_a_form_and_the_focus_returns(laptop: Page) -> None:
     link.click()
     expect(laptop.get_by_role("dialog")).to_be_visible()
     laptop.go_back()
-    expect(laptop.get_by_role("dialog")).to_have_count(0)
+    expect_closed(laptop)
     expect(link).to_be_focused()
 
 

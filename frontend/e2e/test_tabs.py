@@ -10,7 +10,16 @@ import pytest
 from playwright.sync_api import BrowserContext, CDPSession, Page, WebSocket, expect
 
 from .conftest import wait_until_up_to_date
-from .doing import account, add_account, find_network, install, light, lose_network, open_details
+from .doing import (
+    account,
+    add_account,
+    expect_closed,
+    find_network,
+    install,
+    light,
+    lose_network,
+    open_details,
+)
 
 
 class Traffic:
@@ -102,6 +111,7 @@ def test_two_tabs_in_two_households_mix_nothing(laptop: Page, tab: Page, phone: 
     tab.get_by_role("button", name="Neuer Haushalt").click()
     tab.get_by_label("Name des Haushalts").fill("Vereinskasse")
     tab.get_by_role("dialog").get_by_role("button", name="Anlegen").click()
+    expect_closed(tab)
     expect(tab.get_by_role("button", name="Haushalt wechseln")).to_contain_text("Vereinskasse")
     lose_network(laptop)
     add_account(laptop, "Nur zu Hause")

@@ -15,6 +15,7 @@ from .doing import (
     add_account,
     add_known_account,
     command,
+    expect_closed,
     find_network,
     install,
     light,
@@ -54,6 +55,7 @@ def test_a_household_born_offline_is_made_on_the_server_and_filled(
     laptop.get_by_role("button", name="Neuer Haushalt").click()
     laptop.get_by_label("Name des Haushalts").fill(HOUSEHOLD)
     laptop.get_by_role("dialog").get_by_role("button", name="Anlegen").click()
+    expect_closed(laptop)
     add_account(laptop, "Kurtaxe", "12")
     find_network(laptop)
     wait_until_up_to_date(laptop)
@@ -68,7 +70,7 @@ def test_what_waits_in_a_household_that_is_not_shown_is_sent_too(laptop: Page, p
     form = laptop.get_by_role("dialog")
     form.get_by_label("Name des Haushalts").fill("Ferienhaus")
     form.get_by_role("button", name="Anlegen").click()
-    expect(form).to_have_count(0)
+    expect_closed(laptop)
     wait_until_up_to_date(laptop)
     phone.reload()
     wait_until_up_to_date(phone)
@@ -130,6 +132,7 @@ def test_a_household_whose_id_is_taken_moves_whole_to_a_fresh_one(
     laptop.get_by_role("button", name="Neuer Haushalt").click()
     laptop.get_by_label("Name des Haushalts").fill("Doppelgänger")
     laptop.get_by_role("dialog").get_by_role("button", name="Anlegen").click()
+    expect_closed(laptop)
     add_account(laptop, "Zieht um", "12")
     taken = shown_household(laptop)
     owner = "sam@finwise.example"
