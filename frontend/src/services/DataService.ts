@@ -318,21 +318,30 @@ export class DataService {
   /** All that says how far this device is, in one snapshot. limit: of the lists. */
   standing(limit: number): Promise<Standing> {
     return this.safely(() =>
-      look(this.ground, async (meta, db) => ({
-        meta,
-        counts: await sending.countsOf(db),
-        isHealing: meta.isHealOpen || (await hasHealRows(db)),
-        pending: [
-          ...(await entriesIn(db, "open", limit)),
-          ...(await entriesIn(db, "healing", limit)),
-        ]
-          .sort((a, b) => a.local - b.local)
-          .slice(0, limit),
-        refused: await entriesIn(db, "refused"),
-        parked: await entriesIn(db, "parked", limit),
-        parkedRows: await parkedRows(db),
-        conflicts: await review.openConflicts(db, meta),
-      })),
+      look(this.ground, async (meta, db) => {
+        // All asked at once: an edit that comes meanwhile waits for the answers.
+        const [counts, hasHealing, open, healing, refused, parked, rows, conflicts] =
+          await Promise.all([
+            sending.countsOf(db),
+            hasHealRows(db),
+            entriesIn(db, "open", limit),
+            entriesIn(db, "healing", limit),
+            entriesIn(db, "refused"),
+            entriesIn(db, "parked", limit),
+            parkedRows(db),
+            review.openConflicts(db, meta),
+          ])
+        return {
+          meta,
+          counts,
+          isHealing: meta.isHealOpen || hasHealing,
+          pending: [...open, ...healing].sort((a, b) => a.local - b.local).slice(0, limit),
+          refused,
+          parked,
+          parkedRows: rows,
+          conflicts,
+        }
+      }),
     )
   }
 

@@ -41,9 +41,10 @@ export const useLedgerStore = defineStore("ledger", () => {
 
   /** Accounts by the group that they show under; "" for those without one. */
   const accountsByGroup = computed(() => {
+    const known = groupsById.value // asked for once, not for each of thousands
     const found = new Map<string, Account[]>()
     for (const account of accounts.value) {
-      const id = shownGroup(account) ?? ""
+      const id = known.has(account.accountGroupId ?? "") ? (account.accountGroupId ?? "") : ""
       const list = found.get(id)
       if (list === undefined) found.set(id, [account])
       else list.push(account)
@@ -52,24 +53,26 @@ export const useLedgerStore = defineStore("ledger", () => {
   })
 
   const totals = computed<Totals>(() => {
-    let [assets, debts, loose] = [0n, 0n, 0n]
-    const units = new Map<string, bigint>()
-    for (const account of accounts.value) {
-      if (!account.isActive) continue
-      const balance = balanceOf(account)
-      if (balance < 0n) debts += balance
-      else assets += balance
-      const id = shownGroup(account)
-      if (id === null) loose += balance
-      else units.set(id, (units.get(id) ?? 0n) + balance)
-    }
+    let [assets, debts] = [0n, 0n]
     const byGroup: Record<string, string> = {}
-    for (const { id } of groups.value) byGroup[id] = fromUnits(units.get(id) ?? 0n)
+    const sumOf = (id: string): string => {
+      let sum = 0n
+      for (const account of accountsByGroup.value.get(id) ?? []) {
+        if (!account.isActive) continue
+        const balance = balanceOf(account)
+        if (balance < 0n) debts += balance
+        else assets += balance
+        sum += balance
+      }
+      return fromUnits(sum)
+    }
+    const ungrouped = sumOf("")
+    for (const { id } of groups.value) byGroup[id] = sumOf(id)
     return {
       all: fromUnits(assets + debts),
       assets: fromUnits(assets),
       debts: fromUnits(debts),
-      ungrouped: fromUnits(loose),
+      ungrouped,
       byGroup,
     }
   })

@@ -22,37 +22,49 @@ export function sortedRows<Item extends RowState>(
   compare: (a: Item, b: Item) => number,
 ): (change: ViewChange) => readonly Item[] {
   let items: readonly Item[] = []
-  const toItem = ({ row, isPending }: ShownRow) =>
-    itemOf(row, { id: row.id, isPending, updatedAtMs: updatedAtMs(row) })
+  const itemsById = new Map<string, Item>()
+  const made = ({ row, isPending }: ShownRow): Item => {
+    const item = itemOf(row, { id: row.id, isPending, updatedAtMs: updatedAtMs(row) })
+    itemsById.set(row.id, item)
+    return item
+  }
   return ({ rows, changed }) => {
-    const ids = changed === "all" ? rows.keys() : changed
-    const fresh: Item[] = []
-    for (const id of ids) {
-      const shown = rows.get(id)
-      if (shown !== undefined) fresh.push(toItem(shown))
+    if (changed === "all") {
+      itemsById.clear()
+      items = [...rows.values()].map(made).sort(compare)
+      return items
     }
-    fresh.sort(compare)
-    const others = changed === "all" ? [] : items.filter((item) => !changed.has(item.id))
-    items = others.length === 0 ? fresh : interleaved(others, fresh, compare)
+    const next = [...items]
+    for (const id of changed) {
+      const old = itemsById.get(id)
+      if (old !== undefined) next.splice(placeOf(old, next, compare), 1)
+      const shown = rows.get(id)
+      if (shown === undefined) {
+        itemsById.delete(id)
+        continue
+      }
+      const item = made(shown)
+      next.splice(placeOf(item, next, compare), 0, item)
+    }
+    items = next
     return items
   }
 }
 
-/** Two sorted lists as one. */
-function interleaved<Item>(
-  a: readonly Item[],
-  b: readonly Item[],
+/** Where an item stands in a sorted list, or would: by halving, for one of thousands. */
+function placeOf<Item>(
+  item: Item,
+  sorted: readonly Item[],
   compare: (a: Item, b: Item) => number,
-): readonly Item[] {
-  const both: Item[] = []
-  let n = 0
-  for (const item of a) {
-    for (let other = b[n]; other !== undefined && compare(other, item) < 0; other = b[++n]) {
-      both.push(other)
-    }
-    both.push(item)
+): number {
+  let [from, to] = [0, sorted.length]
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    const other = sorted[middle]
+    if (other !== undefined && compare(other, item) < 0) from = middle + 1
+    else to = middle
   }
-  return [...both, ...b.slice(n)]
+  return from
 }
 
 function updatedAtMs(row: Row): number {
