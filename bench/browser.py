@@ -116,7 +116,12 @@ class Tab:
         )
 
     def wait_for(self, kind: str) -> None:
-        self.page.locator(f".sync-button[data-kind^={kind}]").wait_for()
+        # Not by a locator, which would walk through all of a long page at every frame.
+        self.page.wait_for_function(
+            "kind => document.querySelector('.sync-button')?.dataset.kind.startsWith(kind)",
+            arg=kind,
+            polling=50,
+        )
 
     def run(self, function: str, argument: object = None) -> Any:
         return self.page.evaluate(function, argument)
@@ -149,8 +154,9 @@ def _read(events: list[dict[str, Any]]) -> Trace:
         for each in events
         if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
     }
+    # Where the trace is written out, a thread seems to have worked for longer than it took.
     tasks = [
-        (each["dur"] / 1000, each.get("tdur", 0) / 1000)
+        (each["dur"] / 1000, min(each.get("tdur", 0), each["dur"]) / 1000)
         for each in events
         if each["name"] == "RunTask" and "dur" in each and (each["pid"], each["tid"]) in mains
     ]
