@@ -34,7 +34,7 @@ def cost(item: pytest.Item) -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_list_of_static_files(django_test_environment: None) -> Iterator[None]:
-    """Every test client would look at every static file first: 60 ms, and more than the test itself.
+    """Every test client would look at every static file first, longer than the test itself takes.
 
     Real servers, which serve them, are processes of their own.
     """

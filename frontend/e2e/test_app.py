@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import BrowserContext, Page, expect
 
+from syncapp.tests.faults.real_server import RealServer
+
 from .conftest import wait_for_light, wait_until_up_to_date
 from .doing import add_account, add_group, expect_closed
 
@@ -27,6 +29,19 @@ def test_a_first_visit_begins_without_network_or_sign_in(
     expect(page.locator(".sync-button")).to_contain_text("Anmelden zum Synchronisieren")
     page.reload()
     expect(page.get_by_role("link", name=re.compile("^Kasse"))).to_be_visible()
+
+
+def test_who_signs_in_is_led_back_to_the_app(
+    new_context: Callable[..., BrowserContext], server: RealServer
+) -> None:
+    page = new_context().new_page()
+    page.goto("/")
+    page.get_by_role("button", name="Anmelden").click()
+    page.get_by_label("E-Mail").fill(server.demo["email"])
+    page.get_by_label("Passwort", exact=True).fill(server.demo["password"])
+    page.get_by_role("button", name="Anmelden", exact=True).click()
+    wait_until_up_to_date(page)
+    expect(page).to_have_title("Demo household · FinWise")
 
 
 def test_what_one_device_makes_the_other_shows(laptop: Page, phone: Page) -> None:
