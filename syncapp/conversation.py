@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -82,6 +82,8 @@ class Conversation:
         # What the database has told this device, and has to go on holding.
         self.anchor = ""  # of the newest ack, until a page has told as much
         self._acknowledged = 0
+        self._is_healing = False
+        self._told_reset = ""  # until it pulls
         self._noted: tuple[Any, ...] = ()
         self._noted_at = 0.0
         # For those who look after the household.
@@ -105,8 +107,11 @@ class Conversation:
             case messages.Push():
                 await self._write(engine.apply_push, frame)
             case messages.Rows():
-                await self._write(engine.apply_rows, frame)
+                heal = partial(engine.apply_rows, is_healing=self._is_healing)
+                await self._write(heal, frame)
+                self._is_healing = self._is_healing and not frame.last
             case messages.Pull():
+                await self._note_reset()
                 self._pull(frame)
             case messages.Ping():
                 await self._ping(frame)
@@ -147,6 +152,8 @@ class Conversation:
         self.is_read_only = greeting.role == "viewer"
         self._pending = hello.pending
         self._acknowledged = hello.acknowledged
+        self._is_healing = greeting.is_healing
+        self._told_reset = greeting.reset or ""
         self._connected_at = time.monotonic()
         self._told_head = greeting.head.seq
         self.room.heard(greeting.head.seq)
@@ -217,6 +224,13 @@ class Conversation:
             self._has_news = False
             self.has_pulled = True
         self.room.wake()
+
+    async def _note_reset(self) -> None:
+        """Whoever pulls has heard the welcome, and noted the reset that it told."""
+        if self._told_reset:
+            told = (self.device_id, now_ms(), self._told_reset)
+            await self._call(engine.note_reset, *told, write=True)
+            self._told_reset = ""
 
     async def _ping(self, ping: messages.Ping) -> None:
         # While LISTEN is down nobody tells us whose rights have ended: the database is asked.

@@ -68,6 +68,7 @@ class Greeting:
     reset: str | None
     resume: bool
     is_identity_taken: bool = False
+    is_healing: bool = False
     nodes: frozenset[str] = frozenset()
 
 
@@ -148,6 +149,7 @@ def greet(repository: Repository, hello: Hello, user_id: str, now_ms: int) -> Gr
         role,
         reset,
         resume=hello.cursor is not None and reset is None,
+        is_healing=device.is_healing,
         nodes=frozenset(device.nodes),
     )
 
@@ -529,14 +531,27 @@ def _writable(entities: Mapping[str, Entity], name: str) -> Entity:
 
 
 def apply_rows(
-    repository: Repository, device_id: str, user_id: str, message: Rows, now_ms: int
+    repository: Repository,
+    device_id: str,
+    user_id: str,
+    message: Rows,
+    now_ms: int,
+    *,
+    is_healing: bool = False,
 ) -> Outcome:
     """Merge whole rows by their stamps: no numbers, no fates, no conflicts; idempotent.
 
     Heals a server that was restored, and answers `row_missing`. Rows that are not newer
-    than the horizon are superseded without asking. Raises NotYours, Forbidden, Restarting.
+    than the horizon are superseded without asking.
+
+    is_healing: this conversation began with the device's healing, which is not over. If the
+    household does not know of it, it has been restored once more since, and would stamp anew
+    what it once accepted: the next hello says it again.
+    Raises NotYours, Forbidden, Restarting.
     """
     head, device = _enter(repository, device_id, user_id, None)
+    if is_healing and not device.is_healing:
+        raise Restarting()
     work = _Work(repository, head, now_ms, device, user_id)
     incoming = [wire_to_row(each) for each in message.rows]
     work.load((each.entity, each.id) for each in incoming)
@@ -685,6 +700,16 @@ def note_ping(
     return head
 
 
+def note_reset(repository: Repository, device_id: str, now_ms: int, reason: str) -> None:
+    """A device that was told of this reset pulls: it has noted it durably, and need not be told
+    again. Another one that was forced since stays."""
+    head = repository.lock_head()
+    device, _ = repository.visitor(device_id, _NOBODY)
+    if device is not None and device.reset == reason:
+        device.reset = ""
+        repository.write(head, now_ms, device=device)
+
+
 def force_reset(repository: Repository, device_id: str, now_ms: int) -> None:
     """Make a device take a snapshot at its next hello; its outbox is sent as ever.
 
@@ -692,7 +717,7 @@ def force_reset(repository: Repository, device_id: str, now_ms: int) -> None:
     """
     head, device = _device_of(repository, device_id)
     # A server that was restored needs this device's rows: that reason is the stronger one.
-    device.reset = device.reset or "operator"
+    device.reset = device.reset or ("restored" if device.is_healing else "operator")
     device.read_seq = 0
     repository.write(head, now_ms, device=device)
 

@@ -82,6 +82,8 @@ class Hearing(Settling):
         if meta.reset == "restored" and reason == "horizon":
             reason = "restored"  # a second reset must not make this device forget to heal
         meta.reset = reason
+        # Said until there is another: a household restored meanwhile could not be told without.
+        meta.cursor_before = meta.cursor or meta.cursor_before
         meta.cursor, meta.read_seq, meta.is_walking = None, 0, True
         self.store.empty_staging()
         if reason != "horizon":
@@ -123,7 +125,7 @@ class Hearing(Settling):
             clock = self.clock(meta)
             clock.observe(_stamps_of(frame.rows))
             meta.clock = clock.last
-            meta.cursor, meta.read_seq = frame.cursor, frame.to
+            meta.cursor, meta.read_seq, meta.cursor_before = frame.cursor, frame.to, None
             if meta.is_walking and not frame.more:
                 self._finish_walk(meta, frame.head)
             meta.is_walking = frame.more

@@ -37,7 +37,7 @@ class Sending(Hearing):
             former_nodes=meta.former_nodes,
             name=meta.name,
             app=meta.app,
-            cursor=meta.cursor,
+            cursor=meta.cursor or meta.cursor_before,
             pending=self.pending,
             acknowledged=self._acknowledged(meta),
             clock_ms=max(self._hello_sent_ms, 0),

@@ -18,7 +18,8 @@ class Meta(msgspec.Struct, omit_defaults=True, kw_only=True):
     clock: the newest stamp given or heard. offset_ms: server's clock minus this one's;
     offset_samples: what it is the median of, newest last.
     cursor, read_seq: how far the server has been read; with is_walking, what was read last
-    lies in the staging. anchor: of the newest ack. reset: a reset that is not complete.
+    lies in the staging. cursor_before: how far it had been when a reset was noted, until the
+    snapshot's first page. anchor: of the newest ack. reset: a reset that is not complete.
     is_heal_open: the server waits for the end of the heal list. role, version, url: as last
     told.
     """
@@ -36,6 +37,7 @@ class Meta(msgspec.Struct, omit_defaults=True, kw_only=True):
     offset_samples: list[int] = []
     next_number: int = 1
     cursor: str | None = None
+    cursor_before: str | None = None
     read_seq: int = 0
     is_walking: bool = False
     anchor: str = ""

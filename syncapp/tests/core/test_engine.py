@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from syncapp import engine
-from syncapp.core.change import EXISTS
+from syncapp.core.change import EXISTS, Row
 from syncapp.core.clock import SERVER_NODE, node_of
 from syncapp.core.cursor import text_to_cursor
 from syncapp.core.errors import BadFrame, Forbidden, NotYours, Refused, Restarting
@@ -120,6 +122,42 @@ def test_a_reset_is_repeated_until_the_device_has_noted_it(home):
     greeting = home.hello(cursor=None, reset="operator")
     assert (greeting.reset, greeting.resume) == (None, False)
     assert home.hello(cursor=home.cursor().to_text()).resume
+
+
+def test_a_device_that_pulls_after_a_reset_was_told_is_not_told_again(home):
+    cursor = home.cursor().to_text()
+    home.call(engine.force_reset, PHONE, NOW)
+    assert home.hello(cursor=cursor).reset == "operator"
+    home.call(engine.note_reset, PHONE, NOW, "restored")  # another one than is open
+    assert home.hello(cursor=cursor).reset == "operator"
+    home.call(engine.note_reset, PHONE, NOW, "operator")
+    assert home.hello(cursor=cursor).reset is None
+    home.call(engine.note_reset, BEN, NOW, "operator")  # forgotten meanwhile
+
+
+def test_rows_that_heal_a_database_that_was_restored_once_more_end_the_conversation(home):
+    """Without the note that this device heals, what it brings would be stamped anew."""
+    home.push(change(1))
+    backup = home.repository.dump()
+    home.push(change(2, "edit", {"sortOrder": 2}), acknowledged=1)
+    home.repository.restore(backup)
+    again = home.repository.dump()
+    assert home.hello(acknowledged=2).is_healing
+    home.repository.restore(again)  # to the same head
+    years_ahead = Row(
+        "account_group", GROUP, {"name": "x", "exists": True},
+        dict.fromkeys(("name", "exists"), f"{NOW + 10 * 365 * DAY_MS:012x}-0000-{NODES[PHONE]}"),
+    )  # fmt: skip
+    frame = Rows(rows=[row_to_wire(years_ahead)], last=True)
+    before = home.repository.all_rows()
+    heal = partial(engine.apply_rows, is_healing=True)
+    with pytest.raises(Restarting):
+        home.call(heal, PHONE, ANNA, frame, NOW)
+    assert home.repository.all_rows() == before
+    assert home.hello(acknowledged=2, reset="restored").is_healing
+    home.call(heal, PHONE, ANNA, frame, NOW)
+    healed = home.repository.all_rows()["account_group", GROUP]
+    assert healed.stamps["name"] == years_ahead.stamps["name"]
 
 
 def test_at_every_reset_the_server_adopts_the_devices_number(home):

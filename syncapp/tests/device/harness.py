@@ -66,7 +66,7 @@ class Link:
         self.phone, self.generation = phone, gen
         self.up: deque[str] = deque()
         self.down: deque[str | int] = deque()  # an int is a close code
-        self.device_id = ""
+        self.device_id = self.told_reset = ""
         self.cursor: Cursor | None = None
         self.outstanding: Position | None = None
         self.has_pulled = self.is_asked = self.has_news = False
@@ -104,6 +104,7 @@ class Server:
         # Called with each frame before it is handled; raises a SyncError to refuse it.
         self.gate: Callable[[Any], None] = lambda frame: None
         self.heard: list[Any] = []
+        self.resets: list[str] = []  # as they were told
         self.reports: list[Report] = []
         self._count = itertools.count(1)
 
@@ -144,6 +145,10 @@ class Server:
                 outcome = function(repository, link.device_id, link.user, frame, now_ms)
             link.tell(outcome.ack)
         elif isinstance(frame, Pull):
+            if link.told_reset:
+                with repository.transaction():
+                    engine.note_reset(repository, link.device_id, now_ms, link.told_reset)
+                link.told_reset = ""
             link.cursor = text_to_cursor(frame.cursor) if frame.cursor else None
             link.limit, link.is_asked = (
                 min(frame.limit, self.page_limit),
@@ -169,7 +174,8 @@ class Server:
         repository = self.households[link.household]
         with repository.transaction():
             greeting = engine.greet(repository, hello, link.user, now_ms)
-        link.device_id = hello.device
+        link.device_id, link.told_reset = hello.device, greeting.reset or ""
+        self.resets += [greeting.reset] if greeting.reset else []
         link.tell(
             Welcome(
                 time_ms=now_ms,

@@ -9,7 +9,7 @@ import pytest
 from syncapp import engine
 from syncapp.core.change import EXISTS
 from syncapp.core.errors import Restarting
-from syncapp.core.messages import Push, Rows
+from syncapp.core.messages import Pull, Push, Rows
 
 from .harness import BEN, pump, rows_of, sync
 
@@ -509,3 +509,98 @@ def test_a_second_reset_does_not_make_a_device_forget_to_heal(server, phone, tmp
     sync(server, a, phone_b)
     assert expected.items() <= rows_of(server.home).items()
     assert a.look() == phone_b.look() == rows_of(server.home)
+
+
+def test_a_reset_that_is_over_is_not_told_again(server, pair):
+    a, _ = pair
+    with server.home.transaction():
+        engine.force_reset(server.home, a.replica.meta.device, server.time.ms)
+    for resets in (1, 1, 1):
+        a.cut()
+        sync(server, a)
+        assert server.resets == resets * ["operator"]
+
+
+# --- one reset right after another ------------------------------------------------------------
+
+
+def only_welcomed(server, a) -> None:
+    """It hears its welcome, and is gone before the first page."""
+    until(server, a, lambda: a.replica.meta.reset is not None)
+    a.crash()
+
+
+def until(server, a, is_so) -> None:
+    """Frame by frame, without any page."""
+    a.online()
+    for _ in range(20):
+        if is_so():
+            return
+        if a.link is None:
+            a.do(a.talk.asked(a.now))
+        if a.link.up:
+            server.take(a.link, a.link.up.popleft())
+        a.hear_one()
+    raise AssertionError("it does not come to that")
+
+
+@pytest.mark.parametrize("first", ["operator", "horizon"])
+def test_a_restore_after_another_reset_was_noted_is_noticed(server, phone, tmp_path, first):
+    a, b = phone(tmp_path / "a.sqlite"), phone()
+    sync(server, a, b)
+    backup = server.home.dump()
+    fill(b, 3)
+    sync(server, a, b)
+    expected = rows_of(server.home)
+    if first == "operator":
+        with server.home.transaction():
+            engine.force_reset(server.home, a.replica.meta.device, server.time.ms)
+    a.cut(), b.cut()
+    if first == "horizon":
+        fill(b, 1)
+        sync(server, b)
+        b.cut()
+        later = server.home.dump()
+        for seq in range(later.head.seq):
+            later.transactions.pop(seq)
+        server.home.restore(later)
+    only_welcomed(server, a)
+    assert a.replica.meta.reset == first
+    server.home.restore(backup)
+    sync(server, a)  # only A comes back
+    assert rows_of(server.home) == expected == a.look()
+
+
+def test_nothing_is_healed_in_a_life_that_began_after_the_reset_was_noted(server, phone, tmp_path):
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    backup = server.home.dump()
+    fill(a, 3)
+    sync(server, a)
+    a.cut()
+    server.home.restore(backup)
+    only_welcomed(server, a)
+    assert a.replica.meta.reset == "restored"
+    server.home.new_epoch()
+    sync(server, a)
+    assert a.look() == rows_of(server.home) == {}
+    assert not [each for each in server.heard if isinstance(each, Rows)]
+
+
+def test_a_device_that_has_to_start_over_while_it_heals_goes_on_healing(server, phone, tmp_path):
+    a = phone(tmp_path / "a.sqlite")
+    sync(server, a)
+    backup = server.home.dump()
+    fill(a, 3)
+    sync(server, a)
+    expected = rows_of(server.home)
+    a.cut()
+    server.home.restore(backup)
+    only_welcomed(server, a)
+    until(server, a, lambda: isinstance(server.heard[-1], Pull))
+    with server.home.transaction():
+        engine.force_reset(server.home, a.replica.meta.device, server.time.ms)
+    a.crash()
+    sync(server, a)
+    assert rows_of(server.home) == expected == a.look()
+    assert not server.home.device(a.replica.meta.device).is_healing

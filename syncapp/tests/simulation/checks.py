@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .device import Device
 from .oracle import EXISTS, newest, require
@@ -40,6 +40,7 @@ def check_end(simulation: Simulation) -> None:
         _check_replica(simulation, device)
         _check_fates(device)
         _check_debts(simulation, device)
+        _check_resets(simulation, device)
 
 
 def _check_replica(simulation: Simulation, device: Device) -> None:
@@ -72,6 +73,22 @@ def _check_fates(device: Device) -> None:
     meta = device.replica.meta
     last = device.oracle.state.numbers.get(meta.device, 0)
     require(meta.next_number <= last + 1, f"{device.name}'s numbers have no hole", meta, last)
+
+
+def _check_resets(simulation: Simulation, device: Device) -> None:
+    """No reset is left, on either side: the next hello would begin all over."""
+    meta = device.replica.meta
+    known, _ = simulation.ground.read(_visitor, meta.device, device.user)
+    require(
+        known is not None and not (known.reset or known.is_healing or meta.reset),
+        f"the resets of {device.name} are over",
+        known,
+        meta,
+    )
+
+
+def _visitor(repository: Any, device_id: str, user_id: str) -> Any:
+    return repository.visitor(device_id, user_id)
 
 
 def _check_debts(simulation: Simulation, device: Device) -> None:

@@ -143,6 +143,8 @@ class Device:
         self.shown: dict[Key, dict[str, str]] = {}
         # What it held when the server was last restored, as long as it owes the server that.
         self.owes: Rows = {}
+        # Rows that it keeps for undecided edits, out of a life of the household that has ended.
+        self.ended: set[Key] = set()
         # Conflicts that it has forgotten of its own accord, after 90 days by its clock.
         self.dropped: set[Dispute] = set()
         self._base_before: tuple[int, Rows] = (-1, {})
@@ -187,7 +189,12 @@ class Device:
             if self.replica.meta.role == "viewer":
                 return {}
             healing = [row for entity in FIELDS for row in self.store.heal_rows_of(entity)]
-        rows = {key: dict(cells) for key, cells in self.base().items() if key[0] != "conflict"}
+        ended = self.ended & self.kept()
+        rows = {
+            key: dict(cells)
+            for key, cells in self.base().items()
+            if key[0] != "conflict" and key not in ended
+        }
         for row in healing:
             cells = rows.setdefault((row.entity, row.id), {})
             for name, stamp in row.stamps.items():
@@ -356,6 +363,8 @@ class Device:
             read_before, base_before = -1, {}
             if had_reset != "restored" or meta.role == "viewer":
                 self.owes = {}
+            if had_reset == "operator":
+                self.ended = self.kept()
         if meta.is_walking or meta.cursor != down.frame.cursor:
             return
         base = self.base()

@@ -117,6 +117,9 @@ class MemoryGround:
     def restore(self, backup: object) -> None:
         self.repository.restore(backup)
 
+    def import_rows(self, backup: object, now_ms: int) -> None:
+        self.repository.import_rows(backup, now_ms)
+
     def new_epoch(self) -> None:
         self.repository.new_epoch()
 

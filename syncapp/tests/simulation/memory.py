@@ -243,11 +243,15 @@ class MemoryRepository:
         return len(self._tables.devices)
 
     def forget_stalest_device(self) -> None:
-        devices = self._tables.devices
-        stalest = min(devices.values(), key=lambda each: (each.last_seen_ms, each.id))
-        for key in [key for key in self._tables.fates if key[0] == stalest.id]:
+        devices = self._tables.devices.values()
+        self.forget_device(min(devices, key=lambda each: (each.last_seen_ms, each.id)).id)
+
+    def forget_device(self, device_id: str) -> bool:
+        is_known = device_id in self._tables.devices
+        for key in [key for key in self._tables.fates if key[0] == device_id]:
             self._set(self._tables.fates, key, _ABSENT)
-        self._set(devices, stalest.id, _ABSENT)
+        self._set(self._tables.devices, device_id, _ABSENT)
+        return is_known
 
     def compact(self, before_stamp: str, up_to_seq: int) -> tuple[int, str, int]:
         self._needs_lock()
@@ -337,6 +341,25 @@ class MemoryRepository:
         """What an operator does to force a reset on every device."""
         with self.transaction():
             self._tables.head = replace(self._tables.head, epoch=self.token(16))
+
+    def import_rows(self, backup: object, now_ms: int) -> None:
+        """As `syncapp.portable` does it: the rows of an export, and a new epoch."""
+        assert isinstance(backup, _Tables)
+        with self.transaction():
+            head = self.lock_head()
+            tables = self._tables
+            for table in (tables.rows, tables.conflicts, tables.fates, tables.transactions):
+                for key in list(table):
+                    self._set(table, key, _ABSENT)
+            for device in list(tables.devices.values()):
+                started = replace(device, read_seq=0, is_healing=False)
+                self._set(tables.devices, device.id, started)
+            head.epoch, head.fingerprint = self.token(16), self.token(8)
+            head.seq += 1
+            head.horizon = max(head.horizon, backup.head.horizon)
+            rows = [located.row for located in backup.rows.values()]
+            head.stamp = max([head.stamp, head.horizon, *(row.newest_stamp for row in rows)])
+            self.write(head, now_ms, is_new_seq=True, rows=rows)
 
     def dump(self) -> object:
         """A backup for `restore`."""

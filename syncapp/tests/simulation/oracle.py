@@ -301,7 +301,29 @@ class Oracle:
         self.state = backup.copy()
         self.lives += 1
 
+    def forgotten(self, device: str) -> None:
+        """The server knows nothing of this device any more."""
+        for counts in (self.state.numbers, self.state.acknowledged):
+            counts[device] = 0
+        self._forget_answers(device)
+
+    def imported(self, exported: State) -> None:
+        """Another life of the household, which begins with these rows."""
+        state = self.state
+        self.dropped |= state.conflicts.keys()
+        state.rows, state.conflicts = dict(exported.rows), {}
+        state.horizon = max(state.horizon, exported.horizon)
+        state.stamp = max([state.stamp, state.horizon, *map(newest, state.rows.values())])
+        state.seq += 1
+        self._forget_answers()
+        self.lives += 1
+
     # --- inside -----------------------------------------------------------------------------
+
+    def _forget_answers(self, device: str = "") -> None:
+        for key in self.state.answered:
+            if device in ("", key[0]):
+                self.state.answered[key] = None
 
     def _commit(self, rows: Rows, conflicts: Mapping[Dispute, Any], seq: int | None) -> None:
         state = self.state

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from syncapp import engine
@@ -41,6 +42,8 @@ class Standing:
     has_news: bool = False
     anchor: str = ""  # of the newest ack, until a page has told as much
     acknowledged: int = 0
+    is_healing: bool = False
+    told_reset: str = ""
 
     @property
     def position(self) -> Position:
@@ -79,6 +82,12 @@ class Server:
     def close(self, socket: Socket, code: int) -> None:
         socket.send_down(Close(code))
         self.drop(socket)
+
+    def end(self, device_id: str) -> None:
+        """All sockets of one device."""
+        for socket in list(self.sockets):
+            if socket.server.device_id == device_id:
+                self.close(socket, Restarting.close_code)
 
     def restart(self, code: int) -> None:
         """All conversations end; what the process remembered is gone."""
@@ -126,6 +135,10 @@ class Server:
         elif isinstance(frame, RowsFrame):
             self._rows(socket, standing, frame)
         elif isinstance(frame, Pull):
+            if standing.told_reset:
+                told, standing.told_reset = standing.told_reset, ""
+                self._call(engine.note_reset, standing.device_id, self.now_ms(), told)
+                self._after_commit()
             self._pull(standing, frame)
         elif isinstance(frame, Ping):
             self._note(socket, standing, frame)
@@ -163,6 +176,8 @@ class Server:
             self.close(socket, Restarting.close_code)
             return
         standing.is_greeted, standing.acknowledged = True, hello.acknowledged
+        standing.is_healing = greeting.is_healing
+        standing.told_reset = greeting.reset or ""
         self.head = max(self.head, greeting.head.seq)
 
     def _entities(self) -> tuple[dict[str, Any], str]:
@@ -190,7 +205,9 @@ class Server:
     def _rows(self, socket: Socket, standing: Standing, frame: RowsFrame) -> None:
         now_ms = self.now_ms()
         device, _ = self.ground.read(_visitor, standing.device_id, socket.user)
-        outcome = self._call(engine.apply_rows, standing.device_id, socket.user, frame, now_ms)
+        heal = partial(engine.apply_rows, is_healing=standing.is_healing)
+        outcome = self._call(heal, standing.device_id, socket.user, frame, now_ms)
+        standing.is_healing = standing.is_healing and not frame.last
         incoming = []
         for wire in frame.rows:
             row = messages.wire_to_row(wire)

@@ -76,7 +76,19 @@ _STEPS: dict[str, tuple[float, bool]] = {
 # What else may happen in stories that ask for it: `more` of a simulation.
 MORE: dict[str, dict[str, float]] = {
     "failover": {"failover": 6, "backup": 10, "restore": 1, "role": 0},
-}
+    "operator": {
+        "force_reset": 4, "forget": 2, "revoke": 2, "epoch_unheard": 1, "import": 2, "backup": 6,
+        "restore": 4, "server_restart": 4,
+    },
+    "twins": {
+        "twin": 4, "phone_backup": 6, "clone": 2, "backup": 6, "restore": 4, "device_clock": 4,
+        "server_clock": 2, "device_crash": 8,
+    },
+    "long_walks": {
+        "backup": 8, "restore": 3, "failover": 3, "hundred_days": 4, "compact": 4, "cut": 8,
+        "device_crash": 8, "role": 0,
+    },
+}  # fmt: skip
 # What a story is about: weights on top of its mixture; 0 keeps something out of it.
 _THEMES: list[dict[str, float]] = [
     {},
@@ -126,12 +138,16 @@ class Simulation:
         self.server = Server(self.ground, self.oracle, self.rng, self.server_ms)
         self.server.batch_rows = self.rng.choice([1, 2, 3, 5, BATCH_MAX_ROWS, BATCH_MAX_ROWS])
         count = self.rng.choice([2, 2, 3, 4, 6])
+        if more == "long_walks":
+            self.server.batch_rows, count = self.rng.choice([1, 2]), 12
         self.rows = {entity: [self._new_id() for _ in range(count)] for entity in FIELDS}
         self.person = Person(self.rng, self.rows, bad=self.rng.choice([0, 0, 0.1]))
         self.sockets: list[Socket] = []  # with something under way, or served
         self.devices: list[Device] = []
         self.backups: list[tuple[object, Any]] = []
         self.restored_ms = 0
+        if more in ("operator", "twins"):
+            self._backup()  # from before any device was known
         for _ in range(self.rng.randint(2, 4)):
             self._join()
 
@@ -266,13 +282,23 @@ class Simulation:
         self.devices.remove(device)
         self._restored(device, *device.backup, "is restored from a backup of")
 
+    def _twin(self) -> None:
+        """A backup of a device goes on, and so does the device."""
+        devices = [device for device in self.devices if device.backup is not None]
+        if not devices or len(self.devices) >= 6:
+            return
+        device = self.rng.choice(devices)
+        assert device.backup is not None
+        store, diary = device.backup
+        self._restored(device, store.copy(), diary.copy(), "begins from a backup of")
+
     def _restored(self, device: Device, store: FragileStore, diary: Diary, words: str) -> None:
         other = Device(
             f"device {device.name.removeprefix('device ')}+", device.user, device.program,
             self.rng, lambda: self.ms, self.oracle, store, diary,
         )  # fmt: skip
         other.off_ms, other.shown = device.off_ms, dict(device.shown)
-        other.dropped = set(device.dropped)
+        other.dropped, other.ended = set(device.dropped), set(device.ended)
         self.devices.append(other)
         self.say(f"{other.name} {words} {device.name}")
 
@@ -521,6 +547,50 @@ class Simulation:
         self.say(f"a standby takes over at {state.seq}")
         self.server.compare()
 
+    def _epoch_unheard(self) -> None:
+        """Another process does it, and this one does not hear that it has to end its sockets."""
+        self.ground.new_epoch()
+        self.say("the operator resets all devices, unheard")
+
+    def _import(self) -> None:
+        """The household is replaced by an export, under open sockets."""
+        if not self.backups or not self.is_in_memory:
+            return
+        backup, state = self.rng.choice(self.backups)
+        self.ground.import_rows(backup, self.server_ms())
+        self.oracle.imported(state)
+        for device in self.devices:
+            device.owes = {}
+        self.say(f"an export of {state.seq} is imported as {self.oracle.state.seq}")
+        self.server.compare()
+        if self.rng.random() < 0.5:
+            self.server.restart(1012)
+
+    def _force_reset(self) -> None:
+        self._cure(engine.force_reset, "has to start over")
+
+    def _revoke(self) -> None:
+        self._cure(engine.revoke, "is revoked")
+
+    def _forget(self) -> None:
+        device_id = self._cure(_forget, "is forgotten")
+        if device_id:
+            self.oracle.forgotten(device_id)
+
+    def _cure(self, function: Callable[..., Any], words: str) -> str:
+        """What an operator does to one device. Returns its id, or "" if there is none."""
+        device = self._device()
+        with device.store.quietly():
+            device_id = device.replica.meta.device
+        try:
+            self.ground.call(function, device_id, self.server_ms())
+        except LookupError:
+            return ""
+        self.say(f"{device.name} {words}")
+        if self.rng.random() < 0.8:  # a NOTIFY may be lost
+            self.server.end(device_id)
+        return device_id
+
     def _new_epoch(self) -> None:
         self.ground.new_epoch()
         self.server.restart(1012)
@@ -586,6 +656,12 @@ class Simulation:
             and facts.read_seq == session.head == self.oracle.state.seq
             and (device.talk.is_up_to_date(self.ms) or device.replica.parked_count > 0)
         )
+
+
+def _forget(repository: Any, device_id: str, now_ms: int) -> None:
+    repository.lock_head()
+    if not repository.forget_device(device_id):
+        raise LookupError
 
 
 def _edit(repository: Any, *args: Any) -> Any:

@@ -13,6 +13,7 @@ from .simulation import Simulation, SimulationFailed
 CORPUS = json.loads((Path(__file__).parent / "corpus.json").read_text(encoding="utf-8"))
 SEEDS = 300
 MORE_SEEDS = 100
+THEME_SEEDS = 40
 SEEDS_A_TEST = 20
 
 
@@ -28,7 +29,7 @@ def play(seed: int, more: str = "") -> None:
 
 @pytest.mark.parametrize("case", CORPUS, ids=lambda case: str(case["seed"]))
 def test_a_story_that_once_ended_badly_ends_well(case: dict[str, object]) -> None:
-    play(int(str(case["seed"])))
+    play(int(str(case["seed"])), str(case.get("more", "")))
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
@@ -45,6 +46,14 @@ def test_all_replicas_end_equal_when_a_standby_that_lags_takes_over_under_open_s
     """R01: each conversation finds out by itself, with its next page or beat."""
     for seed in range(first, first + SEEDS_A_TEST):
         play(seed, "failover")
+
+
+@pytest.mark.parametrize("theme", ["operator", "twins", "long_walks"])
+@pytest.mark.parametrize("first", range(0, THEME_SEEDS, SEEDS_A_TEST))
+def test_all_replicas_end_equal_whatever_operators_and_copies_do(first: int, theme: str) -> None:
+    """Forced resets, imports under open sockets, backups of devices, one row in each page."""
+    for seed in range(first, first + SEEDS_A_TEST):
+        play(seed, theme)
 
 
 def test_a_fault_of_the_merge_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from syncapp.core import messages
+from syncapp.curing import force_reset
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone
 from syncapp.tests.socket.server import ServerThread
@@ -83,6 +84,17 @@ def test_an_acknowledged_number_that_the_server_never_had_means_a_restored_serve
     assert "reset" not in phone.connect().hello(cursor=None, reset="restored")
     phone.number = 7  # the numbers were adopted
     assert phone.push_and_settle(phone.new_group("Bank"))[0]["fate"] == "applied"
+
+
+def test_a_reset_that_a_device_has_begun_to_take_is_not_told_again(
+    phone: Phone, household: Household
+) -> None:
+    phone.online()
+    force_reset(household.id, uuid.UUID(phone.id))
+    assert phone.connect().hello()["reset"] == "operator"
+    assert phone.connect().hello()["reset"] == "operator"
+    phone.catch_up()
+    assert "reset" not in phone.connect().hello()
 
 
 def test_another_life_of_the_household_resets_its_devices(

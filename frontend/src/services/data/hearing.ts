@@ -120,6 +120,8 @@ export async function putStamps(
 async function noteReset(db: Tables, meta: Meta, reason: ResetReason): Promise<void> {
   // A second reset must not make this device forget to heal.
   meta.reset = meta.reset === "restored" && reason === "horizon" ? "restored" : reason
+  // Said until there is another: a household restored meanwhile could not be told without.
+  meta.cursorBefore = meta.cursor ?? meta.cursorBefore ?? null
   meta.cursor = null
   meta.readSeq = 0
   meta.isWalking = true
@@ -180,6 +182,7 @@ export async function onChanges(
       }
       meta.clock = observe(clockOf(meta), rows.map(newestOfWire)).last
       meta.cursor = frame.cursor
+      meta.cursorBefore = null
       meta.readSeq = frame.to
       if (meta.isWalking && !frame.more) await finishWalk(ground, writing, frame.head)
       meta.isWalking = frame.more

@@ -9,7 +9,8 @@ import type { ResetReason, Role } from "../../sync/core/messages"
  * acknowledged a household that was born here. clock: the newest stamp given or heard. offsetMs:
  * server's clock minus this one's; offsetSamples: what it is the median of, newest last. cursor,
  * readSeq: how far the server has been read; with isWalking, what was read last lies in the
- * staging. anchor: of the newest ack. reset: a reset that is not complete. isHealOpen: the server
+ * staging. cursorBefore: how far it had been when a reset was noted, until the snapshot's first
+ * page; older stores lack it. anchor: of the newest ack. reset: a reset that is not complete. isHealOpen: the server
  * waits for the end of the heal list. role, version: as last told. lease: the conversation that may hear and send; another
  * tab's later one ends it. revision: rises with every write. checkedMs: when it was last up to
  * date. lastWalk: rows of the last complete walk, to tell how far the next is.
@@ -28,6 +29,7 @@ export interface Meta {
   offsetSamples: readonly number[]
   nextNumber: number
   cursor: string | null
+  cursorBefore?: string | null
   readSeq: number
   isWalking: boolean
   anchor: string

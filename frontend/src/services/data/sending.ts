@@ -47,7 +47,7 @@ export async function hello(ground: Ground): Promise<Hello> {
     formerNodes: meta.formerNodes,
     name: meta.name,
     app: meta.app,
-    cursor: meta.cursor,
+    cursor: meta.cursor ?? meta.cursorBefore ?? null,
     pending: await pendingCount(db),
     acknowledged: await acknowledged(db, meta),
     clockMs: Math.max(ground.helloSentMs, 0),
