@@ -38,9 +38,12 @@ test("every account shows under one group, and every active one counts in its su
     fc.asyncProperty(fc.subarray(GROUPS), accounts, async (known, all) => {
       setActivePinia(createPinia())
       const ledger = useLedgerStore()
-      const rows = { account_group: known.map((id) => ({ id, name: id })), account: all }
+      const rows: Record<string, readonly { readonly id: string }[]> = {
+        account_group: known.map((id) => ({ id, name: id })),
+        account: all,
+      }
       await followTables((entity, listener) => {
-        listener(shown(entity, rows[entity as keyof typeof rows]))
+        listener(shown(entity, rows[entity] ?? [])) // other tests of this thread have added tables
         return Promise.resolve()
       })
       const under = (group: string | null) =>
