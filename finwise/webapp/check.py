@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from finwise.problem import Problem
@@ -27,12 +29,30 @@ def main(arguments: list[str]) -> int:
     except Problem as problem:
         print(f"\n{problem}", file=sys.stderr)
         return 1
-    for step in STEPS:
-        command = [*with_node.npm, "run", "--silent", step]
-        done = subprocess.run(command, cwd=build.FRONTEND, env=with_node.environment())
-        if done.returncode != 0:
-            return done.returncode
-    return build.main([]) or first_load(build.DIST)
+    return check(with_node) or build.main([]) or first_load(build.DIST)
+
+
+def check(with_node: node.Node) -> int:
+    """Run all steps at once, each of which leaves a core idle, and print what each said as a whole.
+
+    Returns the first exit code that is not 0, in the order of the steps.
+    """
+    with contextlib.ExitStack() as files:
+        running = []
+        for step in STEPS:
+            said = files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
+            command = [*with_node.npm, "run", "--silent", step]
+            started = subprocess.Popen(
+                command, cwd=build.FRONTEND, env=with_node.environment(),
+                stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            running.append((started, said))
+        codes = []
+        for started, said in running:
+            codes.append(started.wait())
+            said.seek(0)
+            print(said.read(), end="", flush=True)
+    return next((code for code in codes if code != 0), 0)
 
 
 def first_load(dist: Path) -> int:
