@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -41,7 +42,7 @@ def editor(server: RealServer, colleague: str, new_context: Callable[..., Browse
     return page
 
 
-def test_a_viewer_cannot_push_and_is_told(
+def test_a_viewer_cannot_push_is_told_and_gives_up_what_is_never_sent(
     server: RealServer, colleague: str, editor: Page, laptop: Page
 ) -> None:
     lose_network(editor)
@@ -54,10 +55,42 @@ def test_a_viewer_cannot_push_and_is_told(
     expect(account(editor, "Erlaubt")).to_be_visible()
     expect(account(laptop, "Nicht erlaubt")).to_have_count(0)
 
+    light(editor).get_by_role("button").first.click()
+    details = editor.get_by_role("dialog")
+    expect(details).to_contain_text("Was hier wartet, ist gesichert, wird aber nicht gesendet.")
+    with editor.expect_download() as export:
+        details.get_by_role("button", name="Meine Daten exportieren").first.click()
+    assert "Nicht erlaubt" in export.value.path().read_text()
+    details.get_by_role("button", name="Alle verwerfen").click()
+    expect(details.get_by_role("alert")).to_contain_text("1 Änderung endgültig verwerfen?")
+    shoot(editor, "viewer")
+    details.get_by_role("button", name="Ja, verwerfen").click()
+    wait_until_up_to_date(editor)
+    expect(account(editor, "Nicht erlaubt")).to_have_count(0)
+    expect(account(editor, "Erlaubt")).to_have_count(1)
 
-def test_who_is_taken_out_is_told_at_once(server: RealServer, colleague: str, editor: Page) -> None:
+
+def test_who_is_taken_out_is_told_at_once_and_takes_the_household_off_the_device(
+    server: RealServer, colleague: str, editor: Page
+) -> None:
     command(server, "remove_member", server.demo["tenant_id"], colleague)
     expect(light(editor)).to_contain_text("Kein Zugang mehr zu diesem Haushalt")
+    light(editor).get_by_role("button").first.click()
+    shoot(editor, "out")
+    editor.get_by_role("button", name="Von diesem Gerät entfernen").click()
+    dialog = editor.get_by_role("dialog", name="„Demo household“ von diesem Gerät entfernen?")
+    expect(dialog).to_contain_text("Was du hier entfernst, kommt nicht zurück.")
+    remove = dialog.get_by_role("button", name="Entfernen")
+    expect(remove).to_be_disabled()
+    dialog.get_by_role("switch", name="Ja, ich brauche diese Daten").check()
+    shoot(editor, "remove")
+    remove.click()
+    expect(editor.get_by_text("ist nicht mehr auf diesem Gerät")).to_be_visible()
+    expect(editor.get_by_role("heading", name="Willkommen bei FinWise")).to_be_visible()
+    assert editor.evaluate(HOUSEHOLDS_KEPT) == 0
+    editor.reload()
+    expect(editor.get_by_role("heading", name="Willkommen bei FinWise")).to_be_visible()
+    expect(editor.get_by_text("Der Browser hat Daten gelöscht")).to_have_count(0)
 
 
 def test_two_members_who_share_a_browser_share_no_queue(
@@ -70,9 +103,12 @@ def test_two_members_who_share_a_browser_share_no_queue(
     find_network_signed_out(laptop)
 
     sign_in_as(laptop.context, email=colleague, password=PASSWORD)
-    laptop.goto("/")
+    laptop.evaluate(LOOK_AGAIN)
+    expect(laptop.get_by_text("Angemeldet ist jetzt Kim.")).to_be_visible()
     laptop.reload()
     wait_until_up_to_date(laptop)
+    expect(laptop.get_by_text("wartet auf diesem Gerät noch 1 Änderung.")).to_be_visible()
+    shoot(laptop, "left-behind")
     expect(account(laptop, "Noch nicht gesendet")).to_have_count(0)
     add_account(laptop, "Von Kim")
     wait_until_up_to_date(laptop)
@@ -97,3 +133,15 @@ def sign_out(page: Page) -> None:
     page.goto("/accounts/logout/")
     page.get_by_role("button", name="Abmelden").last.click()
     page.wait_for_url("**/accounts/login/**")
+
+
+def shoot(page: Page, name: str) -> None:
+    if folder := os.environ.get("FINWISE_SHOTS"):  # for people to look at
+        page.screenshot(path=f"{folder}/members-{name}.png")
+
+
+HOUSEHOLDS_KEPT = """() => indexedDB.databases()
+    .then(all => all.filter(({ name }) => name.startsWith("finwise-")).length)"""
+
+# As when somebody comes back to this tab: without a screen all of them are visible all the time.
+LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"

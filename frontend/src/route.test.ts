@@ -21,6 +21,7 @@ const ROUTES: readonly Route[] = [
   { household: HOME, dialog: null },
   { household: HOME, dialog: { kind: "sync" } },
   { household: HOME, dialog: { kind: "rename" } },
+  { household: HOME, dialog: { kind: "remove" } },
   { household: HOME, dialog: { kind: "account", id: null, group: null } },
   { household: HOME, dialog: { kind: "account", id: null, group: "g 1" } },
   { household: HOME, dialog: { kind: "account", id: "a/1", group: null } },

@@ -3,7 +3,7 @@
 //     #/h/<household>                    its accounts
 //     #/h/<household>/account/<id|new>   a form over them; ?group=<id> for a new one
 //     #/h/<household>/group/<id|new>
-//     #/h/<household>/sync | rename      #/new   a household to be made
+//     #/h/<household>/sync | rename | remove      #/new   a household to be made
 //
 // A form or panel is an address of its own, so the Back key of a phone closes it.
 
@@ -14,6 +14,7 @@ export type Dialog =
   | { readonly kind: "group"; readonly id: string | null }
   | { readonly kind: "sync" }
   | { readonly kind: "rename" }
+  | { readonly kind: "remove" }
   | { readonly kind: "new_household" }
 
 export interface Route {
@@ -71,6 +72,7 @@ function dialogOf(
       return { kind, id: row }
     case "sync":
     case "rename":
+    case "remove":
       return { kind }
     default:
       return null
@@ -91,6 +93,7 @@ export function hashOf({ household, dialog }: Route): string {
       return `${base}/group/${encodeURIComponent(dialog.id ?? "new")}`
     case "sync":
     case "rename":
+    case "remove":
       return `${base}/${dialog.kind}`
   }
 }

@@ -14,7 +14,7 @@ import { useLedgerStore } from "./stores/ledgerStore"
 import { useSessionStore } from "./stores/sessionStore"
 import { followTables } from "./stores/tables"
 import { useWebSocketStore } from "./stores/webSocketStore"
-import type { StorageTrouble } from "./types"
+import type { StorageTrouble, User } from "./types"
 
 /** wanted: the household that the address names, if it does. Resolves when the stores show it. */
 export async function start(pinia: Pinia, wanted: string | null = null): Promise<void> {
@@ -24,9 +24,11 @@ export async function start(pinia: Pinia, wanted: string | null = null): Promise
   const ledger = useLedgerStore(pinia)
   const registry = new Registry()
   let hasAskedToKeep = false
+  let owner: User | null = null // whose data was shown before somebody else came
 
   const sessions = new SessionService(registry, {
     changed: (state) => {
+      if (session.user?.id !== state.user?.id) owner = session.user
       session.user = state.user
       session.isSignedIn = state.isSignedIn
       session.other = state.other
@@ -46,6 +48,9 @@ export async function start(pinia: Pinia, wanted: string | null = null): Promise
       void sessions.refresh()
     },
     askSession: () => sessions.refresh(),
+    leftBehind: (pending) => {
+      session.leftBehind = owner === null ? null : { owner, pending }
+    },
     csrfToken: () => sessions.token,
     listed: (list, currentId) => {
       households.households = list
@@ -158,7 +163,6 @@ function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
   sync.phase = painted.picture.phase
   sync.lastError = painted.picture.lastError
   sync.isLeader = painted.isLeader
-  sync.retryAtMs = painted.retryAtMs
   sync.lastSuccessMs = painted.lastSuccessMs
   sync.pendingCount = painted.pendingCount
   sync.pending = painted.pending

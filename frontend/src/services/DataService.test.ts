@@ -4,6 +4,8 @@
 import Dexie from "dexie"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 
+import type { Role, Welcome } from "../sync/core/messages"
+import { BUILT_IN } from "../sync/entities"
 import { DataService } from "./DataService"
 import type { Trouble } from "./errors"
 
@@ -215,6 +217,42 @@ describe("the queue belongs to one person", () => {
     const { data } = await openTab({ ...BIRTH, role: "viewer" } as typeof BIRTH)
     expect(await codeOf(data.create("account_group", { name: "Giro" }))).toBe("forbidden")
     expect((await data.standing(9)).counts.pending).toBe(0)
+  })
+})
+
+describe("whose person may only look by now", () => {
+  const welcome = (role: Role) =>
+    ({
+      type: "welcome", timeMs: Date.now(), head: 0, role, version: "1", entities: BUILT_IN,
+      limits: {}, resume: false, user: BIRTH.user,
+    }) as Welcome
+
+  test("can give up what is never sent: the server's state shows, and no number is missed", async () => {
+    const { data } = await openTab()
+    await data.takeLease()
+    await data.onWelcome(welcome("editor"))
+    await data.create("account_group", { name: "Unterwegs" })
+    await data.push()
+    await data.create("account_group", { name: "Wartet" })
+    const { device, node } = await data.meta()
+    expect(await codeOf(data.discardUnsendable())).toBe("failed")
+    expect(await names(data)).toHaveLength(2)
+    await data.onWelcome(welcome("viewer"))
+    await data.discardUnsendable()
+    expect([await names(data), (await data.standing(9)).counts.pending]).toEqual([[], 0])
+    // The server may have taken a number whose answer was lost: these are another device's now.
+    const meta = await data.meta()
+    expect([meta.device === device, meta.nextNumber, meta.formerNodes]).toEqual([false, 1, [node]])
+  })
+
+  test("stays the same device if nothing was ever on its way", async () => {
+    const { data } = await openTab()
+    await data.create("account_group", { name: "Wartet" })
+    await data.takeLease()
+    await data.onWelcome(welcome("viewer"))
+    const { device } = await data.meta()
+    await data.discardUnsendable()
+    expect([await names(data), (await data.meta()).device]).toEqual([[], device])
   })
 })
 

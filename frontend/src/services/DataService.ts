@@ -184,6 +184,10 @@ export class DataService {
     return this.safely(() => review.discard(this.ground, local))
   }
 
+  discardUnsendable(): Promise<void> {
+    return this.safely(() => review.discardUnsendable(this.ground))
+  }
+
   editAgain(local: number, fields: Fields): Promise<void> {
     return this.safely(() => review.editAgain(this.ground, local, fields))
   }
@@ -257,9 +261,21 @@ export class DataService {
     return { sent: this.ground.sent, received: this.ground.received }
   }
 
-  /** Somebody on the way takes less than the protocol allows. */
-  sendLess(): void {
-    this.ground.batchBytesMax = Math.max(Math.floor(this.ground.batchBytesMax / 2), 1)
+  /**
+   * What was on its way did not get through: the next frames, both ways, are much smaller, or the
+   * same one would be tried for ever where the network is slow. isLimit: somebody on the way takes
+   * no larger ones; then they stay so.
+   */
+  carryLess(isLimit = false): void {
+    const { ground } = this
+    ground.portion = Math.max(ground.portion / (isLimit ? 2 : 4), PORTION_MIN)
+    if (isLimit) ground.portionMax = ground.portion
+  }
+
+  /** Something got through: the next may be larger again. */
+  carryMore(): void {
+    const { ground } = this
+    ground.portion = Math.min(ground.portion * PORTION_GROWTH, ground.portionMax)
   }
 
   // --- how it stands ---------------------------------------------------------------------------------
@@ -287,7 +303,8 @@ export class DataService {
   noteChecked(atMs: number): Promise<void> {
     return this.safely(() =>
       write(this.ground, (writing) => {
-        writing.isIdle = atMs - (writing.meta.checkedMs ?? 0) < CHECKED_STEP_MS
+        // Also noted when the wall clock was set back: nobody is told a time that is still to come.
+        writing.isIdle = Math.abs(atMs - (writing.meta.checkedMs ?? 0)) < CHECKED_STEP_MS
         writing.meta.checkedMs = atMs
         return Promise.resolve()
       }),
@@ -406,6 +423,8 @@ export class DataService {
 }
 
 const FINAL: ReadonlySet<string> = new Set(["storage_gone", "newer_tab"])
+const PORTION_MIN = 1e-6 // one row, whatever its size
+const PORTION_GROWTH = 1.25 // slower than it shrinks: what fits is found, and kept
 const CHECKED_STEP_MS = 15_000
 const CROSSING_MS = 200
 

@@ -36,7 +36,6 @@ export interface Painted {
   readonly status: SyncStatus
   readonly picture: Picture
   readonly isLeader: boolean
-  readonly retryAtMs: number | null
   readonly lastSuccessMs: number | null
   readonly isLoaded: boolean
   readonly role: Role
@@ -172,6 +171,11 @@ export class OpenHousehold implements SyncPort, EditPort {
 
   discard(local: number): Promise<void> {
     return this.data.discard(local)
+  }
+
+  async discardUnsendable(): Promise<void> {
+    await this.data.discardUnsendable()
+    await this.socket.renew() // perhaps as another device
   }
 
   editRefused(local: number, fields: Readonly<Record<string, Json>>): Promise<void> {
@@ -349,7 +353,6 @@ export class OpenHousehold implements SyncPort, EditPort {
       status: statusOf(facts),
       picture,
       isLeader: this.socket.isLeader,
-      retryAtMs: picture.retryInMs === null ? null : facts.retryAtMs,
       lastSuccessMs: this.lastGreenMs ?? standing.meta.checkedMs,
       isLoaded: facts.isLoaded,
       role: standing.meta.role,
@@ -386,7 +389,7 @@ export class OpenHousehold implements SyncPort, EditPort {
       isOnline: navigator.onLine,
       isFailing: picture.attempt >= 2,
       phase: picture.phase,
-      retryAtMs: Math.round(wallMs + (picture.retryInMs ?? 0)),
+      retryAtMs: performance.now() + (picture.retryInMs ?? 0),
       isLoaded: isLoaded(this.standing),
       loadedPercent: percentOf(picture),
       isHealing: isHealing && meta.role !== "viewer",

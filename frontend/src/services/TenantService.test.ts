@@ -21,6 +21,7 @@ let list: readonly Household[]
 let shown: string | null
 let evicted: Evicted[]
 let opened: (string | null)[]
+let left: number[]
 
 beforeEach(async () => {
   page = openPage()
@@ -39,7 +40,7 @@ afterEach(async () => {
 
 /** The page is opened: what was kept is there, nothing is in memory. */
 async function begin(): Promise<void> {
-  ;[list, shown, evicted, opened] = [[], null, [], []]
+  ;[list, shown, evicted, opened, left] = [[], null, [], [], []]
   registry = new Registry("finwise", storage as unknown as Storage)
   await registry.open()
   tenants = new TenantService(registry, {
@@ -58,6 +59,7 @@ async function begin(): Promise<void> {
       opened.push(open?.data.name ?? null)
       return Promise.resolve()
     },
+    leftBehind: (pending) => left.push(pending),
     evicted: (found) => evicted.push(found),
   })
 }
@@ -157,14 +159,66 @@ describe("what the server tells", () => {
   test("somebody else sees nothing of the one before, and two of them share no database", async () => {
     await tenants.hear([told("h", "Gemeinsam")])
     await add("Von Anna")
+    await until(() => list[0]?.pending === 1)
     const hers = tenants.open?.data.name
     user = "ben"
     await tenants.hear([told("h", "Gemeinsam")])
-    expect(await groups()).toEqual([])
+    expect([await groups(), left]).toEqual([[], [1]])
     expect(tenants.open?.data.name).not.toBe(hers)
     user = "anna"
     await tenants.hear([told("h", "Gemeinsam")])
     expect([tenants.open?.data.name, await groups()]).toEqual([hers, ["Von Anna"]])
+  })
+})
+
+describe("what its person takes off this device", () => {
+  const kept = async () => (await Dexie.getDatabaseNames()).filter((name) => name !== "finwise")
+
+  test("is gone, another one is shown, and nobody is told that the browser deleted it", async () => {
+    await tenants.hear([told("a", "A"), told("b", "B")])
+    await tenants.switchTo("b")
+    await tenants.remove("b")
+    expect([shown, names()]).toEqual(["a", ["A", "B"]])
+    expect(list.map(({ isHere }) => isHere)).toEqual([true, false])
+    expect(await kept()).toEqual(["finwise-a.anna"])
+    await reopen()
+    for (const mark of await registry.evicted()) tenants.lose(mark)
+    await tenants.recall(null)
+    await tenants.hear([told("a", "A"), told("b", "B")], [{ household: "b", device: "d" }])
+    await rest()
+    expect([shown, evicted]).toEqual(["a", []])
+  })
+
+  test("does not come back by itself, and does when it is asked for", async () => {
+    await tenants.hear([told("h", "Haus")])
+    await tenants.remove("h")
+    expect([shown, opened.at(-1)]).toEqual([null, null])
+    await reopen()
+    await tenants.recall(null)
+    await tenants.hear([told("h", "Haus")])
+    expect([shown, names(), await kept()]).toEqual([null, ["Haus"], []])
+    await tenants.switchTo("h")
+    await reopen()
+    await tenants.recall(null)
+    expect(shown).toBe("h")
+  })
+
+  test("is not in the list any more if no server tells it", async () => {
+    const { id } = await tenants.create("Nur hier")
+    await add("Giro")
+    await tenants.remove(id)
+    expect([names(), await kept()]).toEqual([[], []])
+  })
+
+  test("goes from the other tab that shows it, which is told no more than that", async () => {
+    await tenants.hear([told("a", "A"), told("b", "B")])
+    await tenants.switchTo("b")
+    const replica = (await registry.replicasOf("anna")).find(({ household }) => household === "b")
+    if (replica === undefined) throw new Error("There is no replica.")
+    await registry.remove(replica)
+    await Dexie.delete(`finwise-${replica.id}`)
+    await until(() => shown === "a")
+    expect(evicted).toEqual([])
   })
 })
 

@@ -1,6 +1,8 @@
 // The households of a person on this device: those that the server told, those that were born
 // here, and which one is open in this tab.
 
+import Dexie from "dexie"
+
 import type { Evicted, Household } from "../types"
 import { type KnownDevice, type ToldDevice, getDevices, postDevice, postName } from "./api"
 import { MACHINE, label, newId } from "./data/world"
@@ -25,6 +27,8 @@ export interface TenantEvents extends Outside {
   readonly opened: (household: OpenHousehold | null) => Promise<void>
   /** What was kept of a household has been deleted by the browser. */
   readonly evicted: (evicted: Evicted) => void
+  /** Somebody else is here now; so many changes of the one before wait on this device. */
+  readonly leftBehind: (pending: number) => void
   readonly csrfToken: () => string
 }
 
@@ -35,6 +39,7 @@ export class TenantService implements HouseholdPort {
   private replicas: readonly Replica[] = []
   private told: readonly ToldHousehold[] = []
   private known: readonly KnownDevice[] = []
+  private removed: readonly string[] = [] // households that their person has taken off this device
   private readonly lost = new Map<string, string>() // households that were here, by id: their names
   private pendingHere = 0
   private readonly pendingElsewhere = new Map<string, number>() // by household
@@ -67,10 +72,12 @@ export class TenantService implements HouseholdPort {
     const user = this.events.userId()
     this.openFor = user
     this.replicas = await this.registry.replicasOf(user)
+    this.removed = await this.registry.removed(user)
     this.told = await this.registry.toldHouseholds(user)
-    const last = wanted ?? (await this.registry.lastHousehold(user))
-    const ids = this.list().map((household) => household.id)
-    const id = ids.find((each) => each === last) ?? ids[0]
+    const last = await this.registry.lastHousehold(user)
+    const ids = this.list().map(({ id }) => id)
+    const shown = ids.filter((each) => !this.removed.includes(each))
+    const id = ids.find((each) => each === wanted) ?? shown.find((each) => each === last) ?? shown[0]
     this.tell()
     if (id !== undefined) await this.switchTo(id)
   }
@@ -80,6 +87,8 @@ export class TenantService implements HouseholdPort {
     const user = this.events.userId()
     if (this.openFor !== user && this.openFor !== "") {
       // Somebody else is here now: what was open belongs to another person, and stays his.
+      const pending = this.list().reduce((sum, each) => sum + each.pending, 0)
+      if (pending > 0) this.events.leftBehind(pending)
       await this.close()
       await this.recall(null)
     }
@@ -92,13 +101,14 @@ export class TenantService implements HouseholdPort {
       if (isNobodys || name !== replica.name) await this.registry.put({ ...replica, user, name })
     }
     this.replicas = await this.registry.replicasOf(user)
+    this.removed = await this.registry.removed(user)
     // Another tab may have moved what is open here to a fresh id.
     const shown = this.replicas.find((each) => databaseName(each.id) === this.open?.data.name)
     if (shown !== undefined) this.currentId = shown.household
     this.known = known
     this.missDevices()
     this.tell()
-    const first = this.list()[0]
+    const first = this.list().find(({ id }) => !this.removed.includes(id))
     if (this.currentId === null && first !== undefined) await this.switchTo(first.id)
     else this.sendElsewhere()
     if (this.open !== null) void this.beRemembered(this.open)
@@ -109,6 +119,7 @@ export class TenantService implements HouseholdPort {
     for (const { household, device } of this.known) {
       const told = this.told.find((each) => each.id === household)
       const isHere = this.replicas.some((replica) => replica.household === household)
+      if (this.removed.includes(household)) continue
       if (told === undefined || (isHere && !this.lost.has(household))) continue
       if (!this.lost.has(household)) this.lose({ household, name: told.name })
       this.lost.delete(household)
@@ -157,6 +168,12 @@ export class TenantService implements HouseholdPort {
     return this.turning
   }
 
+  /** Delete what this device keeps of a household, unsent changes included; show another one. */
+  remove(id: string): Promise<void> {
+    this.turning = this.turning.catch(() => undefined).then(() => this.takeOff(id))
+    return this.turning
+  }
+
   async rename(id: string, name: string): Promise<void> {
     const clean = label(name)
     if (clean === "") throw new Trouble("required", "name")
@@ -168,15 +185,11 @@ export class TenantService implements HouseholdPort {
 
   /** Close what is open; what is kept stays. */
   async close(): Promise<void> {
-    const { open } = this
-    this.open = null
-    this.currentId = null
     this.replicas = []
     this.told = []
     this.pendingElsewhere.clear()
-    await this.events.opened(null)
+    await this.hide()
     await this.errands.end()
-    await open?.end()
     this.tell()
   }
 
@@ -196,11 +209,50 @@ export class TenantService implements HouseholdPort {
     this.currentId = id
     await before?.end()
     this.people = await this.registry.people(id)
+    this.removed = this.removed.filter((each) => each !== id)
+    await this.registry.welcomeBack(this.events.userId(), id)
     await this.registry.putLastHousehold(this.events.userId(), id)
     await this.events.opened(opened)
     opened.start()
     this.tell()
     this.sendElsewhere()
+  }
+
+  private async takeOff(id: string): Promise<void> {
+    const replica = this.replicas.find((each) => each.household === id)
+    if (replica === undefined) return
+    // Noted first: another tab that loses its database learns why.
+    await this.registry.remove(replica)
+    this.replicas = this.replicas.filter((each) => each !== replica)
+    this.removed = [...this.removed, id]
+    this.pendingElsewhere.delete(id)
+    await this.errands.leave(replica.id)
+    if (this.currentId === id) await this.hide()
+    await Dexie.delete(databaseName(replica.id))
+    this.tell()
+    const next = this.list().find(({ isHere }) => isHere)
+    if (this.currentId === null && next !== undefined) await this.turnTo(next.id)
+  }
+
+  /** No household is shown. */
+  private async hide(): Promise<void> {
+    const { open } = this
+    this.open = null
+    this.currentId = null
+    await this.events.opened(null)
+    await open?.end()
+  }
+
+  /** The database of what is shown is gone: its person has taken it off, or the browser has. */
+  private async wentAway(id: string): Promise<void> {
+    const replica = this.replicas.find((each) => each.id === id)
+    const removed = await this.registry.removed(this.events.userId()).catch((): readonly string[] => [])
+    if (replica === undefined || !removed.includes(replica.household)) {
+      this.events.evicted({ household: replica?.name ?? "", pending: null, heardMs: null })
+      return
+    }
+    if (this.currentId === replica.household) await this.hide()
+    await this.recall(null)
   }
 
   /** Send what waits in households that are not shown. */
@@ -274,6 +326,8 @@ export class TenantService implements HouseholdPort {
       welcomed: ({ role, created }) => {
         const own = replica()
         if (own === undefined) return
+        // Newer than what the session told.
+        this.told = this.told.map((each) => (each.id === own.household ? { ...each, role } : each))
         if (own.role !== role) void this.keep({ ...own, role })
         if (this.open?.data.name === databaseName(id)) {
           void this.beRemembered(this.open)
@@ -288,9 +342,7 @@ export class TenantService implements HouseholdPort {
       },
       devices: (household) => this.devices(household),
       nameOf: (user) => this.people[user] ?? null,
-      gone: () => {
-        events.evicted({ household: replica()?.name ?? "", pending: null, heardMs: null })
-      },
+      gone: () => void this.wentAway(id),
     }
   }
 

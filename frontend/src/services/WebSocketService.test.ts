@@ -178,10 +178,10 @@ describe("what the code of a close means", () => {
 
   test.each([1009, 4413])("%i: what is sent next is smaller", async (code) => {
     const tab = await connectedTab(SILENT)
-    const sendLess = vi.spyOn(tab.data, "sendLess")
+    const carryLess = vi.spyOn(tab.data, "carryLess")
     page.socket.end(code)
     await rest()
-    expect(sendLess).toHaveBeenCalledOnce()
+    expect(carryLess).toHaveBeenCalledOnce()
   })
 })
 

@@ -9,6 +9,8 @@ export interface SyncPort {
   syncNow(): Promise<SyncOutcome>
   /** Give up a refused or parked change; what the server decided shows. */
   discard(local: number): Promise<void>
+  /** Give up all that waits here and may not be sent, because this person may only look. */
+  discardUnsendable(): Promise<void>
   /** Queue a refused change anew, with other values for some of its fields. */
   editRefused(local: number, fields: Readonly<Record<string, Json>>): Promise<void>
   /** Take an overruled value after all: an ordinary new change. */
@@ -48,6 +50,8 @@ export interface HouseholdPort {
   create(name: string): Promise<Household>
   switchTo(id: string): Promise<void>
   rename(id: string, name: string): Promise<void>
+  /** Delete what this device keeps of a household, unsent changes included. The server keeps its own. */
+  remove(id: string): Promise<void>
 }
 
 export interface SessionPort {

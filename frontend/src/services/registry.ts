@@ -89,6 +89,29 @@ export class Registry {
     await told(() => this.database.replicas.delete(id))
   }
 
+  /**
+   * Forget a replica because its person wants it so: it was not the browser that deleted it, and
+   * it does not come back by itself.
+   */
+  async remove({ id, user, household }: Replica): Promise<void> {
+    const removed = new Set([...(await this.removed(user)), household])
+    await this.putNote(`removed/${user}`, [...removed])
+    await this.drop(id)
+    await this.markAll()
+  }
+
+  /** Households that a person has taken off this device. */
+  async removed(user: string): Promise<readonly string[]> {
+    return (await this.note<readonly string[]>(`removed/${user}`)) ?? []
+  }
+
+  /** Its person wants it here again. */
+  async welcomeBack(user: string, household: string): Promise<void> {
+    const removed = await this.removed(user)
+    if (!removed.includes(household)) return
+    await this.putNote(`removed/${user}`, removed.filter((each) => each !== household))
+  }
+
   async lastUser(): Promise<User | null> {
     return (await this.note<User>("user")) ?? null
   }

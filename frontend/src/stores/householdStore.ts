@@ -5,8 +5,10 @@ import { computed, ref, shallowRef } from "vue"
 
 import { services } from "../services/ports"
 import type { Household } from "../types"
+import { useWebSocketStore } from "./webSocketStore"
 
 export const useHouseholdStore = defineStore("household", () => {
+  const sync = useWebSocketStore()
   const households = shallowRef<readonly Household[]>([])
   const currentId = ref<string | null>(null)
 
@@ -14,7 +16,12 @@ export const useHouseholdStore = defineStore("household", () => {
     () => households.value.find((household) => household.id === currentId.value) ?? null,
   )
   const role = computed(() => current.value?.role ?? null)
-  const isReadOnly = computed(() => role.value === "viewer")
+  /** Who may only look, or is no member any more, makes nothing that would never be sent. */
+  const isReadOnly = computed(() => {
+    const { status } = sync
+    const isOut = status.kind === "blocked" && status.reason === "not_yours"
+    return role.value === "viewer" || isOut
+  })
 
   return {
     households,
@@ -27,5 +34,7 @@ export const useHouseholdStore = defineStore("household", () => {
     switchTo: (id: string) => services().households.switchTo(id),
     /** Owners only, and only with the server; one that was born here can be renamed offline. */
     rename: (id: string, name: string) => services().households.rename(id, name),
+    /** Delete what this device keeps of a household, unsent changes included. */
+    remove: (id: string) => services().households.remove(id),
   }
 })

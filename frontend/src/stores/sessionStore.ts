@@ -16,6 +16,8 @@ export const useSessionStore = defineStore("session", () => {
    * a reload; what is kept of `user` stays, and is never sent under the other's name.
    */
   const other = shallowRef<User | null>(null)
+  /** Whose data was shown before somebody else came, and how many of his changes wait here. */
+  const leftBehind = shallowRef<{ readonly owner: User; readonly pending: number } | null>(null)
   const signInUrl = ref("/accounts/login/")
   const accountUrl = ref("/accounts/")
   /** Whether the session and the households have been looked up on this device. */
@@ -27,6 +29,7 @@ export const useSessionStore = defineStore("session", () => {
     user,
     isSignedIn,
     other,
+    leftBehind,
     signInUrl,
     accountUrl,
     isReady,

@@ -29,8 +29,6 @@ export const useWebSocketStore = defineStore("webSocket", () => {
   const phase = ref<Phase>("offline")
   /** When "up to date" was last true with evidence; null: never on this device. */
   const lastSuccessMs = ref<number | null>(null)
-  /** When the next attempt to connect is due; null: none, or it is connected. */
-  const retryAtMs = ref<number | null>(null)
   /** The server's latest sentence about trouble, for the panel; "" if all is well. */
   const lastError = ref("")
 
@@ -71,7 +69,6 @@ export const useWebSocketStore = defineStore("webSocket", () => {
     household,
     phase,
     lastSuccessMs,
-    retryAtMs,
     lastError,
     pending,
     pendingCount,
@@ -87,6 +84,7 @@ export const useWebSocketStore = defineStore("webSocket", () => {
     syncNow,
     refreshDevices,
     discard: (local: number) => services().sync.discard(local),
+    discardUnsendable: () => services().sync.discardUnsendable(),
     editRefused: (local: number, fields: Readonly<Record<string, Json>>) =>
       services().sync.editRefused(local, fields),
     useMine: (conflictId: string) => services().sync.useMine(conflictId),

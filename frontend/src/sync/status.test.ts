@@ -63,6 +63,8 @@ describe("the first that applies", () => {
     ["syncing", { readSeq: 6 }],
     ["syncing", { isConfirmed: false }],
     ["waiting", { parked: 1 }],
+    ["connecting", { heardMs: GREEN.nowMs - EVIDENCE_MAX_AGE_MS - 1 }],
+    ["syncing", { heardMs: null, pending: 1, busyMs: 99_000 }],
   ])("is %s", (kind, changes) => {
     expect(kindOf(changes)).toBe(kind)
   })
@@ -78,6 +80,11 @@ describe("nothing flickers", () => {
     expect(kindOf(lost)).toBe("up_to_date")
     const longer = { ...GREEN, ...lost, awayMs: GREEN.nowMs - CONNECTING_SHOWN_MS }
     expect(statusOf(longer)).toMatchObject({ kind: "connecting", isSettled: true })
+  })
+
+  test("a server that falls silent takes the green away at once: nothing comes that it could wait for", () => {
+    const silent = { ...GREEN, nowMs: 99_000 + EVIDENCE_MAX_AGE_MS + 1 }
+    expect(statusOf(silent)).toMatchObject({ kind: "connecting", isSettled: true })
   })
 
   test("an edit is not green any more at once, and shown as syncing after half a second", () => {

@@ -23,7 +23,7 @@ export const AMBER_MS = 30_000
  * no answer has moved the head since it was told. heardMs: when it was told, in the latest
  * connection; null: not yet. awayMs: since when there is no conversation; null: there is one.
  * busyMs: since when something is to be sent or read; null: nothing is. progressMs: when something
- * last got on. asOfMs, checkedMs: wall clock.
+ * last got on. retryAtMs: the page's clock (`performance.now()`). asOfMs, checkedMs: wall clock.
  */
 export interface StatusFacts {
   readonly nowMs: number
@@ -80,6 +80,8 @@ function stateOf(facts: StatusFacts): SyncState {
   if (pending === 0 && parked > 0 && !facts.isWalking && facts.readSeq === facts.head) {
     return { kind: "waiting", count: parked }
   }
+  // Nothing to do, but nothing heard within the beat either: the socket may be dead unnoticed.
+  if (facts.busyMs === null && isSilent(facts)) return { kind: "connecting", count }
   return { kind: "syncing", left: pending }
 }
 
@@ -112,6 +114,10 @@ export function isGreen(facts: StatusFacts): boolean {
   )
 }
 
+function isSilent({ heardMs, nowMs }: StatusFacts): boolean {
+  return heardMs === null || nowMs - heardMs > EVIDENCE_MAX_AGE_MS
+}
+
 function isTalking({ phase }: StatusFacts): boolean {
   return phase === "pulling" || phase === "healing" || phase === "pushing" || phase === "idle"
 }
@@ -124,7 +130,9 @@ function isStuck({ pending, parked, progressMs, nowMs }: StatusFacts): boolean {
 function isSettled(facts: StatusFacts): boolean {
   const { nowMs, awayMs, busyMs } = facts
   const { kind } = stateOf(facts)
-  if (kind === "connecting") return awayMs !== null && nowMs - awayMs >= CONNECTING_SHOWN_MS
+  if (kind === "connecting") {
+    return isTalking(facts) || (awayMs !== null && nowMs - awayMs >= CONNECTING_SHOWN_MS)
+  }
   if (kind !== "syncing" && kind !== "loading") return true
   return busyMs !== null && nowMs - busyMs >= SYNCING_SHOWN_MS
 }

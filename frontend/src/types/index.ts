@@ -29,7 +29,8 @@ export type BlockedReason =
  *
  * update_needed: by "server" (this app is too old to sync) or by "tab" (a newer version of the
  * app runs in another tab: reload this one). waiting: sent, but the server is older than this
- * app and does not know something yet; sent again by itself.
+ * app and does not know something yet; sent again by itself. retryAtMs: by the page's own clock
+ * (`performance.now()`): the wall clock may be set while somebody waits.
  */
 export type SyncState =
   | { readonly kind: "cannot_save"; readonly reason: StorageTrouble }

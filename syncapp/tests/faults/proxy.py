@@ -8,12 +8,14 @@ import contextlib
 
 class Proxy:
     """swallows_answers: what the server says is taken and thrown away. is_silent: nothing
-    passes in either direction, and nobody is told (a half-open connection)."""
+    passes in either direction, and nobody is told (a half-open connection). device_bytes_max: a
+    connection is cut when its device has said so much; 0: never."""
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.swallows_answers = False
         self.is_silent = False
+        self.device_bytes_max = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -58,9 +60,13 @@ class Proxy:
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool
     ) -> None:
+        passed = 0
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
                 if self.is_silent or (is_answer and self.swallows_answers):
                     continue
+                passed += len(data)
+                if self.device_bytes_max and not is_answer and passed > self.device_bytes_max:
+                    return
                 writer.write(data)
                 await writer.drain()

@@ -1,19 +1,19 @@
-// The time, as long as somebody looks at it.
+// The time for a countdown, as long as somebody looks at one.
 
 import { onScopeDispose, type Ref, ref, watch } from "vue"
 
-/** Milliseconds since 1970; moves on each second while `isNeeded`. */
+/** Milliseconds by the page's own clock, which nobody sets; moves on each second while `isNeeded`. */
 export function useNow(isNeeded: () => boolean): Ref<number> {
-  const now = ref(Date.now())
+  const now = ref(performance.now())
   let timer: ReturnType<typeof setInterval> | undefined
   watch(
     isNeeded,
     (needed) => {
       clearInterval(timer)
-      now.value = Date.now()
+      now.value = performance.now()
       if (!needed) return
       timer = setInterval(() => {
-        now.value = Date.now()
+        now.value = performance.now()
       }, 1000)
     },
     { immediate: true },

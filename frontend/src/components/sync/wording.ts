@@ -57,6 +57,7 @@ export function isWorthSaying({ kind }: SyncStatus): boolean {
 export function useWording() {
   const format = useFormat()
 
+  /** nowMs: by the page's own clock, as `retryAtMs`. */
   function textOf(status: SyncStatus, nowMs: number): string {
     switch (status.kind) {
       case "cannot_save":

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest"
 import { nextTick, watch } from "vue"
 
 import { speak } from "../../i18n"
-import { announcement } from "../../notices"
+import { announcement, notices } from "../../notices"
 import { route } from "../../route"
 import { provideServices, type Services } from "../../services/ports"
 import { useWebSocketStore } from "../../stores/webSocketStore"
@@ -80,13 +80,34 @@ test("only what lasts is read out, and no countdown", async () => {
   })
   for (const status of [
     { kind: "syncing", left: 3, ...settled },
-    { kind: "unreachable", retryAtMs: Date.now() + 20_000, count: 0, ...settled },
+    { kind: "unreachable", retryAtMs: performance.now() + 20_000, count: 0, ...settled },
   ] satisfies SyncStatus[]) {
     sync.status = status
     await vi.advanceTimersByTimeAsync(8_000)
   }
   stop()
   expect(said).toEqual([expect.stringMatching(/^Server unreachable/)])
+})
+
+test.each([-3_600_000, 3_600_000])("a clock that is set by %d ms moves no countdown", async (byMs) => {
+  sync.status = { kind: "unreachable", retryAtMs: performance.now() + 20_000, count: 0, ...settled }
+  await nextTick()
+  vi.setSystemTime(Date.now() + byMs)
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(button.text()).toBe("Server unreachable – trying again in 15 s")
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(button.text()).toBe("Server unreachable – trying again …")
+})
+
+test("a server that this device has healed is told of, and a heal that was cut off is not", async () => {
+  const before = notices.value.length
+  for (const phase of ["healing", "offline", "healing", "idle"] as const) {
+    sync.phase = phase
+    await nextTick()
+  }
+  expect(notices.value.slice(before).map(({ text }) => text)).toEqual([
+    "This device gave back what the server was missing",
+  ])
 })
 
 test("the arrow beside it has a name", () => {

@@ -5,7 +5,6 @@ import type { Clock } from "../../sync/core/clock"
 import { type Entities, entitiesFrom } from "../../sync/core/entities"
 import { merge } from "../../sync/core/merge"
 import type { Limits } from "../../sync/core/messages"
-import { BATCH_MAX_BYTES } from "../../sync/core/messages"
 import { type Entry, keyOf, overlay } from "../../sync/core/outbox"
 import { trouble } from "../errors"
 import { type Key, type ReplicaDatabase, type StoredRow, type Tables, inWords, keyText, rowOf } from "./database"
@@ -34,7 +33,9 @@ interface Known {
  * A device of one household, in one tab.
  *
  * builtIn: what the program itself knows of the entities. lease: the conversation of this tab, "" if it has none. sent, received: changes and rows since
- * the page was opened. batchBytesMax: lower than the server's if somebody on the way takes less.
+ * the page was opened. portion, portionMax: how much of what the protocol allows goes into one frame,
+ * 0 < portion <= portionMax <= 1: less where the network is slow or breaks, or somebody on the way
+ * takes less.
  * announce: is told after every commit.
  */
 export interface Ground {
@@ -46,7 +47,8 @@ export interface Ground {
   sent: number
   received: number
   limits: Limits
-  batchBytesMax: number
+  portion: number
+  portionMax: number
   known: Known | null
   helloSentMs: number
   pingSentMs: number
@@ -68,7 +70,8 @@ export function newGround(
     sent: 0,
     received: 0,
     limits: {},
-    batchBytesMax: BATCH_MAX_BYTES,
+    portion: 1,
+    portionMax: 1,
     known: null,
     helloSentMs: 0,
     pingSentMs: 0,

@@ -20,7 +20,7 @@ export async function putHeal(
   row: Row,
   { isParked = 0, code = "", message = "" }: Why = {},
 ): Promise<void> {
-  await db.heal.where("[entity+id+isParked]").equals([row.entity, row.id, isParked]).delete()
+  await dropHeal(db, row.entity, row.id, isParked)
   await db.heal.add({ ...stored(row), isParked, code, message })
 }
 
@@ -33,9 +33,14 @@ export async function healRowAt(
   return found === undefined ? null : rowOf(found)
 }
 
+/** Take a row off the list. */
+export function dropHeal(db: Tables, entity: string, id: string, isParked: 0 | 1 = 0) {
+  return db.heal.where("[entity+id+isParked]").equals([entity, id, isParked]).delete()
+}
+
 /** The server has taken this; a page that reaches `head` tells what became of it. */
 export async function putHealed(db: Tables, row: Row, head: number): Promise<void> {
-  await db.heal.where("[entity+id+isParked]").equals([row.entity, row.id, 0]).delete()
+  await dropHeal(db, row.entity, row.id)
   await db.heal.add({ ...stored(row), isParked: 0, code: "", message: "", healedAt: head })
 }
 

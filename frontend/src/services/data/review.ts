@@ -19,8 +19,9 @@ import {
   statesOf,
   write,
 } from "./ground"
-import { releaseKept } from "./heal"
+import { dropHeal, entriesIn, releaseKept } from "./heal"
 import { conflictRows } from "./hearing"
+import { takeNewIdentity } from "./identity"
 import type { Meta } from "./notes"
 
 // --- refusals ----------------------------------------------------------------------------------------
@@ -33,6 +34,27 @@ export function discard(ground: Ground, local: number): Promise<void> {
     await db.outbox.delete(local)
     await releaseKept(db)
     writing.touch([entry.entity, entry.rowId])
+  })
+}
+
+/**
+ * Give up all that a viewer has made and may not send.
+ *
+ * What has a number may have reached the server before its answer was lost: the numbers stay those
+ * of a device that is no more, and this one begins anew. Throws Trouble if its person may write.
+ */
+export function discardUnsendable(ground: Ground): Promise<void> {
+  return write(ground, async (writing) => {
+    const { db, meta } = writing
+    if (meta.role !== "viewer") throw trouble("failed", "These changes are going to be sent.")
+    const entries = [...(await entriesIn(db, "open")), ...(await entriesIn(db, "healing"))]
+    await db.outbox.bulkDelete(entries.map(({ local }) => local))
+    for (const { state, entity, rowId } of entries) {
+      if (state === "healing") await dropHeal(db, entity, rowId)
+    }
+    if (entries.some(({ number }) => number !== null)) await takeNewIdentity(ground, writing)
+    await releaseKept(db)
+    for (const { entity, rowId } of entries) writing.touch([entity, rowId])
   })
 }
 

@@ -187,10 +187,10 @@ async function acknowledged(db: Tables, meta: Meta): Promise<number> {
   return settledUpTo(open === null ? [] : [open], meta.nextNumber)
 }
 
-function batchRows({ limits }: Ground): number {
-  return limits.batchRows ?? BATCH_MAX_ROWS
+function batchRows({ limits, portion }: Ground): number {
+  return Math.ceil((limits.batchRows ?? BATCH_MAX_ROWS) * portion)
 }
 
-function batchBytes({ limits, batchBytesMax }: Ground): number {
-  return Math.min(limits.batchBytes ?? BATCH_MAX_BYTES, batchBytesMax)
+function batchBytes({ limits, portion }: Ground): number {
+  return Math.ceil((limits.batchBytes ?? BATCH_MAX_BYTES) * portion)
 }

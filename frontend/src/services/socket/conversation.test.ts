@@ -135,6 +135,33 @@ test("somebody on the way who takes less is sent less, but never nothing", async
   expect(push.type === "push" ? push.changes : []).toHaveLength(1)
 })
 
+test("what is cut off on its way is tried in smaller portions, which grow when they get through", async () => {
+  for (let n = 0; n < 63; n++) await data.create("account_group", { name: `Gruppe ${n}` })
+  const page = { type: "changes", rows: [], from: 0, to: 0, cursor: "c", more: false, head: 0 }
+  const portions: number[] = []
+  for (let generation = 1; generation < 5; generation++) {
+    sent.length = 0
+    if (generation > 1) {
+      await talk.take({ type: "asked" })
+      await talk.take({ type: "opened", generation })
+    }
+    await talk.received(generation, JSON.stringify({ ...WELCOME, limits: { batchRows: 64 } }))
+    await talk.received(generation, JSON.stringify(page))
+    const push = sent.find((frame) => frame.type === "push")
+    portions.push(push?.changes.length ?? 0)
+    if (generation < 4) await talk.closed(generation, 1006)
+  }
+  expect(portions).toEqual([64, 16, 4, 1])
+  for (let number = 1; number < 5; number++) {
+    sent.length = 0
+    const results = [{ number, fate: "applied" }]
+    await talk.received(4, JSON.stringify({ type: "ack", of: "push", results }))
+    const push = sent.find((frame) => frame.type === "push")
+    portions.push(push?.changes.length ?? 0)
+  }
+  expect(portions.slice(4)).toEqual([2, 2, 2, 3])
+})
+
 test("many edits in a moment do not hold up what comes after them", async () => {
   await hear(WELCOME)
   const looks = vi.spyOn(data, "facts")

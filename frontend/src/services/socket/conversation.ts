@@ -86,7 +86,7 @@ export class Conversation {
   }
 
   closed(generation: number, code: number): Promise<void> {
-    if (TOO_LARGE_CODES.has(code)) this.data.sendLess()
+    if (TOO_LARGE_CODES.has(code)) this.data.carryLess(true)
     return this.take({ type: "closed", generation, code })
   }
 
@@ -134,8 +134,11 @@ export class Conversation {
   private async step(event: SessionEvent): Promise<void> {
     const facts = await this.data.facts()
     const nowMs = this.nowMs()
+    const { awaits, isAsking } = this.session
     const done = step(this.session, event, facts, nowMs, this.data.world.chance())
     this.session = done.session
+    const wasCarrying = awaits !== "" || isAsking
+    if (wasCarrying && done.session.phase === "offline") this.data.carryLess()
     for (const action of done.actions) await this.act(action)
   }
 
@@ -172,6 +175,11 @@ export class Conversation {
     this.line.send(generation, encode(await frame))
   }
 
+  private gotOn(): void {
+    this.progressMs = this.nowMs()
+    this.data.carryMore()
+  }
+
   /** Take a frame into the database, and say what it was. */
   private async heard(generation: number, frame: DownFrame): Promise<SessionEvent> {
     const { data } = this
@@ -188,7 +196,7 @@ export class Conversation {
       case "changes": {
         const cameTo = await data.onChanges(frame)
         const isStored = cameTo === "stored"
-        if (frame.rows.length > 0 && isStored) this.progressMs = this.nowMs()
+        if (frame.rows.length > 0 && isStored) this.gotOn()
         if (cameTo !== "gap") this.isConfirmed = true
         this.walk = frame.more && isStored ? { to: frame.to, head: frame.head } : null
         return {
@@ -203,7 +211,7 @@ export class Conversation {
       case "ack": {
         const before = data.traffic.sent
         const isIdentityTaken = await data.onAck(frame)
-        this.progressMs = this.nowMs()
+        this.gotOn()
         // Its own push has moved the head: only a later word is evidence.
         if (data.traffic.sent > before || frame.of === "rows") this.isConfirmed = false
         return { type: "acked", generation, of: frame.of ?? "push", isIdentityTaken }
