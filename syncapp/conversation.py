@@ -183,7 +183,12 @@ class Conversation:
         began_s = time.monotonic()
         try:
             outcome: engine.Outcome = await self._call(
-                function, self.device_id, self.user_id, frame, self._now(), write=True
+                partial(function, anchor=self.anchor),
+                self.device_id,
+                self.user_id,
+                frame,
+                self._now(),
+                write=True,
             )
         except Forbidden:
             self.is_read_only = True

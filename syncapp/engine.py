@@ -369,9 +369,12 @@ class _Work:
 
 
 def _enter(
-    repository: Repository, device_id: str, user_id: str, acknowledged: int | None
+    repository: Repository, device_id: str, user_id: str, acknowledged: int | None, anchor: str
 ) -> tuple[Head, Device]:
-    """Lock the head, then check who writes: the order matters (a revoked right is seen)."""
+    """Lock the head, then check who writes: the order matters (a revoked right is seen).
+
+    anchor: of the newest ack of this conversation, until a page has told as much.
+    """
     head = repository.lock_head()
     device, role = repository.visitor(device_id, user_id)
     if role is None:
@@ -380,14 +383,22 @@ def _enter(
         raise Forbidden()
     if device is None or device.user_id != user_id or device.is_revoked:
         raise Restarting("This device is not known here any more; say hello again.")
-    if acknowledged is not None and acknowledged > device.last_number:
-        # The database was restored under this conversation: the next welcome tells.
+    is_ahead = acknowledged is not None and acknowledged > device.last_number
+    if is_ahead or is_lost(repository, head, anchor):
+        # The database was restored under this conversation: the next welcome tells. Another
+        # ack, of the new past, would have the device forget the one that is missing there.
         raise Restarting()
     return head, device
 
 
 def apply_push(
-    repository: Repository, device_id: str, user_id: str, push: Push, now_ms: int
+    repository: Repository,
+    device_id: str,
+    user_id: str,
+    push: Push,
+    now_ms: int,
+    *,
+    anchor: str = "",
 ) -> Outcome:
     """Give each change of a push its fate, in one transaction.
 
@@ -398,7 +409,7 @@ def apply_push(
     identity and sends again what is open. What comes after that number waits for it: taken
     now, a later change could be stamped before an earlier one, or miss its row's create.
     """
-    head, device = _enter(repository, device_id, user_id, push.acknowledged)
+    head, device = _enter(repository, device_id, user_id, push.acknowledged, anchor)
     device.acknowledged = max(device.acknowledged, push.acknowledged)
     device.last_seen_ms = now_ms
     fresh = [each for each in push.changes if each.number > device.acknowledged]
@@ -538,6 +549,7 @@ def apply_rows(
     now_ms: int,
     *,
     is_healing: bool = False,
+    anchor: str = "",
 ) -> Outcome:
     """Merge whole rows by their stamps: no numbers, no fates, no conflicts; idempotent.
 
@@ -549,7 +561,7 @@ def apply_rows(
     what it once accepted: the next hello says it again.
     Raises NotYours, Forbidden, Restarting.
     """
-    head, device = _enter(repository, device_id, user_id, None)
+    head, device = _enter(repository, device_id, user_id, None, anchor)
     if is_healing and not device.is_healing:
         raise Restarting()
     work = _Work(repository, head, now_ms, device, user_id)

@@ -160,6 +160,29 @@ def test_rows_that_heal_a_database_that_was_restored_once_more_end_the_conversat
     assert healed.stamps["name"] == years_ahead.stamps["name"]
 
 
+def test_what_follows_an_ack_of_another_past_ends_the_conversation(home):
+    home.push(change(1))
+    row = row_to_wire(home.repository.all_rows()["account_group", GROUP])
+    backup = home.repository.dump()
+    home.push(change(2, "edit", {"sortOrder": 2}), acknowledged=1)
+    newer = row_to_wire(home.repository.all_rows()["account_group", GROUP])
+    home.repository.restore(backup)
+    home.hello(acknowledged=2)
+    again = home.repository.dump()
+    heal = partial(engine.apply_rows, is_healing=True)
+    outcome = home.call(heal, PHONE, ANNA, Rows(rows=[newer]), NOW)
+    home.repository.restore(again)
+    home.edit("edit", {"name": "von jemand anderem"})  # and comes to the same number
+    frame = Rows(rows=[row], last=True)
+    anchor = outcome.ack.anchor
+    with pytest.raises(Restarting):
+        home.call(heal, PHONE, ANNA, frame, NOW, anchor=anchor)
+    push = Push(changes=[change(3, "edit", {"sortOrder": 3})], acknowledged=2)
+    with pytest.raises(Restarting):  # its numbers are those that were adopted
+        home.call(engine.apply_push, PHONE, ANNA, push, NOW, anchor=anchor)
+    assert home.hello(acknowledged=2, reset="restored", anchor=anchor).reset == "restored"
+
+
 def test_at_every_reset_the_server_adopts_the_devices_number(home):
     home.push(change(1))
     backup = home.repository.dump()

@@ -188,7 +188,8 @@ class Server:
 
     def _push(self, socket: Socket, standing: Standing, push: Push) -> None:
         now_ms = self.now_ms()
-        outcome = self._call(engine.apply_push, standing.device_id, socket.user, push, now_ms)
+        apply_push = partial(engine.apply_push, anchor=standing.anchor)
+        outcome = self._call(apply_push, standing.device_id, socket.user, push, now_ms)
         known = {name: list(each.fields) for name, each in self.ground.entities.items()}
         self.oracle.pushed(
             standing.device_id,
@@ -205,7 +206,7 @@ class Server:
     def _rows(self, socket: Socket, standing: Standing, frame: RowsFrame) -> None:
         now_ms = self.now_ms()
         device, _ = self.ground.read(_visitor, standing.device_id, socket.user)
-        heal = partial(engine.apply_rows, is_healing=standing.is_healing)
+        heal = partial(engine.apply_rows, is_healing=standing.is_healing, anchor=standing.anchor)
         outcome = self._call(heal, standing.device_id, socket.user, frame, now_ms)
         standing.is_healing = standing.is_healing and not frame.last
         incoming = []
