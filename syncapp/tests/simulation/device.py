@@ -92,13 +92,14 @@ class FragileStore(Store):
 class Made:
     """One change as its person made it. ends: what became of it, in words of this file.
 
-    stamp: the effective one, once it is told.
+    stamp: the effective one, once it is told. life: of the household, then.
     """
 
     key: Key
     kind: str
     ends: str = ""
     stamp: str = ""
+    life: int = 0
     into: int = 0  # the entry that it was folded into
 
 
@@ -296,7 +297,7 @@ class Device:
             made = self.diary.made[local]
             is_open = made.ends in ("", "parked", "healing")  # what was healing may be open again
             require(is_open, f"{local} has one fate", made, result)
-            made.stamp = result.stamp or stamp
+            made.stamp, made.life = result.stamp or stamp, self.oracle.state.life
             if result.fate == "refused":
                 made.ends = queue.get(local, "gone")
                 if made.ends == "open" and result.code == "unknown":
@@ -322,6 +323,7 @@ class Device:
         stands_at = newest(self.oracle.rows.get(made.key, {}))
         for other, each in self.diary.made.items():
             is_there = each.ends == "applied" and compacted < each.stamp <= stands_at
+            is_there = is_there and each.life == made.life
             if other < local and each.key == made.key and is_there:
                 require(each.stamp < made.stamp, f"{other} before {local}", each, made)
 

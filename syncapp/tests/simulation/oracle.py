@@ -87,11 +87,13 @@ class State:
     seq: int = 0
     stamp: str = ""  # the newest accepted
     horizon: str = ""
+    life: int = 0  # of the household: between an operator's resets and imports
 
     def copy(self) -> State:
         return State(
             self.rows, dict(self.conflicts), dict(self.numbers), dict(self.acknowledged),
             dict(self.nodes), dict(self.answered), self.seq, self.stamp, self.horizon,
+            self.life,
         )  # fmt: skip
 
 
@@ -106,6 +108,7 @@ class Oracle:
         # Conflicts dropped after 90 days: a backup may bring them back, nobody has to hear.
         self.dropped: set[Dispute] = set()
         self.lives = 0  # grows with every restore
+        self._epochs = 0
 
     @property
     def rows(self) -> Rows:
@@ -317,6 +320,11 @@ class Oracle:
         state.seq += 1
         self._forget_answers()
         self.lives += 1
+        self.new_epoch()
+
+    def new_epoch(self) -> None:
+        self._epochs += 1
+        self.state.life = self._epochs
 
     # --- inside -----------------------------------------------------------------------------
 

@@ -550,6 +550,7 @@ class Simulation:
     def _epoch_unheard(self) -> None:
         """Another process does it, and this one does not hear that it has to end its sockets."""
         self.ground.new_epoch()
+        self.oracle.new_epoch()
         self.say("the operator resets all devices, unheard")
 
     def _import(self) -> None:
@@ -593,6 +594,7 @@ class Simulation:
 
     def _new_epoch(self) -> None:
         self.ground.new_epoch()
+        self.oracle.new_epoch()
         self.server.restart(1012)
         self.say("the operator resets all devices")
 
