@@ -76,6 +76,8 @@ def test_a_visible_tab_takes_over_from_one_that_is_stuck_and_each_change_is_sent
     assert traffic[stuck].sockets == 1 and traffic[other].sockets == 0
     add_account(stuck, "Vor dem Stillstand")
     expect(account(phone, "Vor dem Stillstand")).to_be_visible()
+    # In the middle of a transaction it would keep the database for the minute that Chromium gives.
+    wait_until_up_to_date(stuck)
     session = block(stuck)
     other.bring_to_front()
     other.evaluate(WATCH_LIGHT)
