@@ -14,6 +14,7 @@ from uuid import UUID
 
 from tenants.authentication import Refusal, Visitor, claim_of, visitor_of
 from tenants.context import run_in_public
+from tenants.doors import note_turned_away
 
 from . import haste, metrics
 from .conversation import TOO_FAST_PAUSE_MS, Conversation
@@ -96,7 +97,9 @@ class SyncConsumer:
         elif isinstance(visitor, Refusal):
             await self.fail(SignIn())
         elif not speaks:
-            await self.fail(UpgradeNeeded(f"This server speaks {messages.PROTOCOL}."))
+            error = UpgradeNeeded(f"This server speaks {messages.PROTOCOL}.")
+            await self._note_turned_away(visitor, error)
+            await self.fail(error)
         if not self._is_open:
             return None
         self._bucket = haste.bucket_for(
@@ -132,6 +135,8 @@ class SyncConsumer:
             if self._bad_frames > BAD_FRAMES_MAX and error.close_code is None:
                 error = HostileFrame()
             metrics.note_refused_frame(error.code)
+            if not conversation.is_greeted and not error.retryable:
+                await self._note_turned_away(conversation.visitor, error)
             await self.fail(error, of=messages.type_of_text(text or ""))
         except ConnectionError:
             self._is_open = False
@@ -140,6 +145,14 @@ class SyncConsumer:
             log.exception("handling a frame failed")
             metrics.note_refused_frame(Internal.code)
             await self.fail(Internal(), of=messages.type_of_text(text or ""))
+
+    async def _note_turned_away(self, visitor: Visitor, error: SyncError) -> None:
+        """For those who look after the household: it is no device of theirs yet."""
+        tenant_id: UUID = self._scope["url_route"]["kwargs"]["tenant_id"]
+        try:
+            await run_in_public(note_turned_away, tenant_id, visitor.user_id, error.code)
+        except SyncError as trouble:
+            log.info("who was turned away could not be noted: %s", trouble.code)
 
     async def fail(self, error: SyncError, of: str = "", *, close_code: int | None = None) -> None:
         """Tell the peer what happened and, if the error ends the conversation, close.

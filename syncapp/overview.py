@@ -27,6 +27,7 @@ from .sync_requests import Answer, reports_of
 HOURS = 24
 LAG_MAX_TRANSACTIONS = 500  # looked at for each device; beyond it is "at least"
 CONFLICTS_WITHIN_MS = 7 * 24 * HOUR_MS
+TURNED_AWAY_WITHIN_MS = 24 * HOUR_MS
 RECENT = 20  # conflicts, and refusals
 
 
@@ -84,6 +85,15 @@ class Trouble(msgspec.Struct, rename="camel", kw_only=True):
     code: str = ""
 
 
+class TurnedAway(msgspec.Struct, rename="camel", kw_only=True):
+    """A member whose app was sent away before it could say which device it is."""
+
+    user_id: str
+    code: str  # of `core.errors`
+    at_ms: int
+    is_heard_since: bool  # some device of theirs came in later
+
+
 class Asked(msgspec.Struct, rename="camel", kw_only=True):
     """The newest sync request: who was asked, and what each answered."""
 
@@ -113,6 +123,7 @@ class Overview(msgspec.Struct, rename="camel", kw_only=True):
     size_bytes: int
     light: Light
     devices: list[DeviceState]
+    turned_away: list[TurnedAway] = []
     hours: list[Hour] = []
     conflicts: list[Trouble] = []
     refusals: list[Trouble] = []
@@ -154,6 +165,9 @@ def read_overview(
         conflicts_since_ms=now_ms - CONFLICTS_WITHIN_MS,
     )
     devices = [_device(row, epoch, head, newest or {}, now_ms) for row in found]
+    since_ms = now_ms - TURNED_AWAY_WITHIN_MS
+    at_the_door = run("turned_away", tenant=tenant_id, since_ms=since_ms)
+    turned_away = [_turned_away(row, devices) for row in at_the_door]
     overview = Overview(
         tenant_id=str(tenant_id),
         at_ms=now_ms,
@@ -162,8 +176,12 @@ def read_overview(
         last_change_ms=last_change_ms,
         members=members,
         size_bytes=size_bytes,
-        light=light_of(verdict_on(each) for each in devices),
+        # Nobody stands for a person who could not come in.
+        light=light_of(verdict_on(each) for each in devices)
+        if all(each.is_heard_since for each in turned_away)
+        else Light.AMBER,
         devices=devices,
+        turned_away=turned_away,
     )
     if with_history:
         since_ms = now_ms // HOUR_MS * HOUR_MS - (HOURS - 1) * HOUR_MS
@@ -222,6 +240,18 @@ def _device(
     )
     device.light, device.reason = verdict_on(device)
     return device
+
+
+def _turned_away(row: tuple[Any, ...], devices: list[DeviceState]) -> TurnedAway:
+    user_id, code, at_ms = row
+    return TurnedAway(
+        user_id=user_id,
+        code=code,
+        at_ms=at_ms,
+        is_heard_since=any(
+            each.user_id == user_id and each.last_seen_ms > at_ms for each in devices
+        ),
+    )
 
 
 def _hours(

@@ -232,6 +232,9 @@ class Membership(models.Model):
     )
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.EDITOR)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The last time an app of this person was sent away before it could begin; see `tenants.doors`.
+    turned_away_at = models.DateTimeField(null=True, editable=False)
+    turned_away_code = models.CharField(max_length=40, default="", editable=False)
 
     class Meta:
         verbose_name = _("membership")

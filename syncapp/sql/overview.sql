@@ -35,6 +35,12 @@ LEFT JOIN overruled o ON o.losing_device = d.id
 LEFT JOIN {schema}.sync_member m ON m.user_id = d.user_id
 ORDER BY d.last_seen_ms DESC, d.id
 
+-- name: turned_away
+SELECT user_id::text, turned_away_code, (extract(epoch FROM turned_away_at) * 1000)::bigint
+FROM public.tenants_membership
+WHERE tenant_id = %(tenant)s AND turned_away_at >= to_timestamp(%(since_ms)s / 1000.0)
+ORDER BY turned_away_at DESC
+
 -- name: changes_by_hour
 SELECT at_ms / 3600000 * 3600000 AS hour_ms, sum(changes)
 FROM {schema}.sync_transaction WHERE at_ms >= %(since_ms)s GROUP BY 1

@@ -18,7 +18,7 @@ from syncapp.core.messages import Change, Hello, Push, Result
 from syncapp.core.messages import Rows as RowsMessage
 from syncapp.repository import PostgresRepository
 from tenants.context import in_tenant
-from tenants.models import User
+from tenants.models import Membership, User
 from tenants.names import schema_name
 from tenants.provisioning import provision
 
@@ -158,6 +158,7 @@ def empty(household: Household) -> None:
         from syncapp.repository import seed
 
         seed(inside, household.schema, household.owner)
+    Membership.objects.filter(tenant=household.id).update(turned_away_at=None)
 
 
 __all__ = ["Household", "Speaker", "connection", "empty", "now_ms"]

@@ -9,15 +9,15 @@ from typing import Any
 from tenants.models import Token, User
 
 from ..light import Light, Reason
-from ..overview import Asked, DeviceState, Overview, Trouble
+from ..overview import Asked, DeviceState, Overview, Trouble, TurnedAway
 from . import wording
 from .charts import charts_of
 from .wording import Person
 
 
 def people_of(overview: Overview) -> dict[str, Person]:
-    """The people behind the devices, by their UUID as text. Asks the database."""
-    wanted = {each.user_id for each in overview.devices}
+    """The people behind the devices and at the door, by UUID as text. Asks the database."""
+    wanted = {each.user_id for each in (*overview.devices, *overview.turned_away)}
     ended: dict[str, list[int]] = defaultdict(list)
     revoked = Token.objects.filter(user_id__in=wanted).exclude(revoked_at=None)
     for user_id, at in revoked.values_list("user_id", "revoked_at"):
@@ -46,6 +46,7 @@ def picture_of(
         "devices": [
             _device(each, overview.at_ms, people, for_operator) for each in overview.devices
         ],
+        "turned_away": [_turned_away(each, overview, people) for each in overview.turned_away],
         "asked": _asked(overview.asked, overview) if overview.asked else None,
         "conflicts": [_trouble(each, overview) for each in overview.conflicts],
         "refusals": [_trouble(each, overview) for each in overview.refusals],
@@ -86,6 +87,17 @@ def _device(
         "parked": device.parked,
         "clock": wording.clock_of(device),
         "is_revoked": device.is_revoked,
+    }
+
+
+def _turned_away(
+    turned: TurnedAway, overview: Overview, people: Mapping[str, Person]
+) -> dict[str, Any]:
+    return {
+        "when": wording.moment(turned.at_ms, overview.at_ms),
+        "person": people.get(turned.user_id, Person("–")).name,
+        "why": wording.why_turned_away(turned),
+        "is_heard_since": turned.is_heard_since,
     }
 
 

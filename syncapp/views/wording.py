@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..core.change import EXISTS
+from ..core.errors import UpgradeNeeded
 from ..light import Light, Reason
-from ..overview import Asked, DeviceState, Overview
+from ..overview import Asked, DeviceState, Overview, TurnedAway
 from ..registry import tables
 
 LIGHTS = {
@@ -178,7 +179,8 @@ def about_household(overview: Overview) -> str:
         each for each in overview.devices if each.reason not in (Reason.REVOKED, Reason.INACTIVE)
     ]
     count = {light: sum(each.light is light for each in active) for light in Light}
-    if not active:
+    away = len({each.user_id for each in overview.turned_away if not each.is_heard_since})
+    if not active and not away:
         return _("No device has connected yet.")
     if overview.light is Light.GREEN:
         return _("Every device has confirmed the newest state: %(count)s of %(count)s.") % {
@@ -189,6 +191,8 @@ def about_household(overview: Overview) -> str:
         for light, words in _COUNTED.items()
         if count[light]
     ]
+    if away:
+        parts.append(_("%(count)s turned away at the door") % {"count": number(away)})
     return ", ".join(parts) + "."
 
 
@@ -198,6 +202,19 @@ _COUNTED = {
     Light.GREEN: gettext_lazy("%(count)s in step"),
     Light.GREY: gettext_lazy("%(count)s silent"),
 }
+
+
+def why_turned_away(turned: TurnedAway) -> str:
+    """Why an app could not begin, and what helps."""
+    if turned.code == UpgradeNeeded.code:
+        return _(
+            "The app is too old for this server. Opened anew with a network it takes the new "
+            "version; what waits on it is kept."
+        )
+    return _(
+        "The app said what this server does not understand (%(code)s). What waits on it is kept; "
+        "its diagnostics tell its version."
+    ) % {"code": turned.code}
 
 
 def about_request(asked: Asked, overview: Overview) -> str:

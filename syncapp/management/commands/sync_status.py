@@ -67,11 +67,8 @@ def _read(connection: Any, tenant_id: Any, with_history: bool) -> Overview:
 
 
 def _one(tenant: Tenant, overview: Overview) -> Answer:
-    people = dict(
-        User.objects.filter(pk__in={each.user_id for each in overview.devices}).values_list(
-            "pk", "email"
-        )
-    )
+    named = {each.user_id for each in (*overview.devices, *overview.turned_away)}
+    people = dict(User.objects.filter(pk__in=named).values_list("pk", "email"))
     emails = {str(key): email for key, email in people.items()}
     lines = [
         f"{tenant.name} ({tenant.id})",
@@ -87,6 +84,10 @@ def _one(tenant: Tenant, overview: Overview) -> Answer:
         told = wording.about_request(overview.asked, overview)
         when = wording.moment(overview.asked.at_ms, overview.at_ms)
         lines.append(f"Sync now by {overview.asked.by}, {when}: {told}")
+    for turned in overview.turned_away:
+        email = emails.get(turned.user_id, "nobody")
+        when = wording.moment(turned.at_ms, overview.at_ms)
+        lines.append(f"turned away {when}: {email}: {wording.why_turned_away(turned)}")
     for each in overview.refusals[:5]:
         name = overview.device_name(each.device_id)
         when = wording.moment(each.at_ms, overview.at_ms)

@@ -32,6 +32,7 @@ ARROWS = {
         "tenants.authentication",
         "tenants.browsers",
         "tenants.context",
+        "tenants.doors",
         "tenants.names",
         "tenants.provisioning",
         "tenants.roster",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import uuid
@@ -11,19 +13,21 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission
+from django.core.management import CommandError, call_command
 from django.test import Client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from syncapp import curing
 from syncapp.tests.household import Household
-from syncapp.tests.socket.phone import PATIENCE_S, Phone
+from syncapp.tests.socket.phone import PATIENCE_S, Phone, dial
 from syncapp.tests.socket.processes import ServerProcess
 from syncapp.tests.socket.server import ServerThread
 from syncapp.tests.socket.test_live import wait_until_listening
 from syncapp.views import live, status
 from tenants.memberships import end_membership, set_role
 from tenants.models import AuditEntry, Summary, Tenant, User
+from tenants.tokens import create_token
 
 SECRET = "4711.4711"
 
@@ -245,6 +249,59 @@ def test_an_old_summary_is_never_green(owner: User, household: Household) -> Non
             assert '"light green"' not in browser(owner).get("/sync/").content.decode()
     finally:
         Tenant.objects.filter(pk=household.id).update(status="ready")
+
+
+def test_an_app_that_is_too_old_is_seen_at_the_door_until_another_comes_in(
+    owner: User, household: Household, phone: Phone
+) -> None:
+    phone.socket = dial(
+        phone.url, phone.tenant_id, token=phone.token, protocols=["finwise.sync.v0"]
+    )
+    assert phone.refused() == ("upgrade_needed", 4426)
+    page = page_of(owner, household, **{"Accept-Language": "en"})
+    assert "Turned away at the door" in page and "The app is too old for this server." in page
+    assert "1 turned away at the door." in page
+    told = read_status(household)
+    assert [(each["code"], each["isHeardSince"]) for each in told["turnedAway"]] == [
+        ("upgrade_needed", False)
+    ]
+    phone.online()
+    told = read_status(household)
+    assert [each["isHeardSince"] for each in told["turnedAway"]] == [True]
+    assert told["light"] != "amber"
+    assert "A device of theirs has come in since." in page_of(owner, household)
+
+
+def test_a_first_frame_that_is_nonsense_is_seen_at_the_door_and_written_down_once(
+    owner: User, household: Household, phone: Phone
+) -> None:
+    noted = []
+    for _ in range(2):
+        phone.connect().say("<script>alert(1)</script>")
+        assert phone.refused() == ("bad_frame", 4400)
+        noted.append(read_status(household)["turnedAway"])
+    (once,) = noted[0]
+    assert once["code"] == "bad_frame" and noted[1] == noted[0]
+    assert "(bad_frame)" in page_of(owner, household)
+
+
+def test_nothing_is_noted_of_somebody_who_is_no_member(
+    household: Household, new_person: Callable[[], User], new_phone: Callable[..., Phone]
+) -> None:
+    stranger = new_person()
+    phone = new_phone()
+    token = create_token(stranger, "phone")
+    phone.socket = dial(phone.url, phone.tenant_id, token=token, protocols=["finwise.sync.v0"])
+    assert phone.refused() == ("upgrade_needed", 4426)
+    assert read_status(household)["turnedAway"] == []
+
+
+def read_status(household: Household) -> dict[str, Any]:
+    """What `manage.py sync_status --json` tells a program of this household."""
+    written = io.StringIO()
+    with contextlib.suppress(CommandError):  # somebody should look
+        call_command("sync_status", str(household.id), "--json", stdout=written)
+    return json.loads(written.getvalue())
 
 
 def test_a_household_that_is_away_says_so(
