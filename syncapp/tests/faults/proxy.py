@@ -9,13 +9,14 @@ import contextlib
 class Proxy:
     """swallows_answers: what the server says is taken and thrown away. is_silent: nothing
     passes in either direction, and nobody is told (a half-open connection). device_bytes_max: a
-    connection is cut when its device has said so much; 0: never."""
+    connection is cut when its device has said so much; 0: never. cuts: how many were."""
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.swallows_answers = False
         self.is_silent = False
         self.device_bytes_max = 0
+        self.cuts = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -67,6 +68,7 @@ class Proxy:
                     continue
                 passed += len(data)
                 if self.device_bytes_max and not is_answer and passed > self.device_bytes_max:
+                    self.cuts += 1
                     return
                 writer.write(data)
                 await writer.drain()
