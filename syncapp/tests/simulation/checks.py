@@ -76,11 +76,15 @@ def _check_fates(device: Device) -> None:
 
 
 def _check_resets(simulation: Simulation, device: Device) -> None:
-    """No reset is left, on either side: the next hello would begin all over."""
+    """No reset is left, on either side: the next hello would begin all over.
+
+    A backup may bring one back that was noted: it is told once more, and costs a snapshot.
+    """
     meta = device.replica.meta
     known, _ = simulation.ground.read(_visitor, meta.device, device.user)
+    is_noted = known is not None and not (known.reset or known.is_healing)
     require(
-        known is not None and not (known.reset or known.is_healing or meta.reset),
+        meta.reset is None and (is_noted or simulation.restored_ms > 0),
         f"the resets of {device.name} are over",
         known,
         meta,
