@@ -25,6 +25,7 @@ class Scale:
     browser_edits: int = 200
     browser_pending: int = 10_000
     browser_listed: int = 1_000
+    browser_idle_s: int = 10
 
 
 FULL = Scale()
@@ -47,4 +48,5 @@ QUICK = Scale(
     browser_edits=5,
     browser_pending=600,
     browser_listed=100,
+    browser_idle_s=1,
 )

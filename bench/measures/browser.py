@@ -82,7 +82,6 @@ async (seconds) => {
   }
 }
 """
-IDLE_S = 10
 BARE_PAGE = "<p style='height: 4rem'>Konto</p>"
 
 
@@ -127,7 +126,7 @@ def _work(tab: Tab, scale: Scale) -> list[Figure]:
     flushing = traces[0]
     tab.page.goto("about:blank")
     with tab.traced() as traces:
-        tab.run(IDLE, IDLE_S)
+        tab.run(IDLE, scale.browser_idle_s)
     tab.close()
     app, bare = edits["app"], edits["bare"]
     pending = f"{scale.browser_pending:,} pending changes"
