@@ -1,14 +1,12 @@
 // Rows of one entity as a list that is kept sorted, for a store.
 
 import type { Json } from "../sync/core/messages"
-import { msOf } from "../sync/core/clock"
-import { type Row, newestStamp } from "../sync/core/change"
+import type { Row } from "../sync/core/change"
 import type { ShownRow, ViewChange } from "../services/data/view"
 
 /** What every row has beside its fields. */
 export interface RowState {
   readonly id: string
-  readonly updatedAtMs: number
   readonly isPending: boolean
 }
 
@@ -24,7 +22,7 @@ export function sortedRows<Item extends RowState>(
   let items: readonly Item[] = []
   const itemsById = new Map<string, Item>()
   const made = ({ row, isPending }: ShownRow): Item => {
-    const item = itemOf(row, { id: row.id, isPending, updatedAtMs: updatedAtMs(row) })
+    const item = itemOf(row, { id: row.id, isPending })
     itemsById.set(row.id, item)
     return item
   }
@@ -65,11 +63,6 @@ function placeOf<Item>(
     else to = middle
   }
   return from
-}
-
-function updatedAtMs(row: Row): number {
-  const stamp = newestStamp(row)
-  return stamp === "" ? 0 : msOf(stamp)
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" })

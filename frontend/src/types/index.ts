@@ -197,7 +197,6 @@ export interface AccountFields {
 /** isPending: something of it is not with the server yet. */
 interface RowState {
   readonly id: string
-  readonly updatedAtMs: number
   readonly isPending: boolean
 }
 
