@@ -24,8 +24,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def server(database: None) -> Iterator[ServerThread]:
+def server(database: None, settings: Any) -> Iterator[ServerThread]:
     cache.clear()
+    settings.SERVESTATIC_USE_FINDERS = True  # scripts and styles belong to these pages
     running = ServerThread()
     yield running
     running.stop()
