@@ -43,11 +43,19 @@ def cost(item: pytest.Item) -> int:
 def _no_list_of_static_files(django_test_environment: None) -> Iterator[None]:
     """Every test client would look at every static file first, longer than the test itself takes.
 
-    Real servers, which serve them, are processes of their own.
+    Servers serve them, also those on a thread of this process.
     """
     from django.test import override_settings
+    from django.test.client import ClientHandler
 
-    with override_settings(SERVESTATIC_USE_FINDERS=False, SERVESTATIC_USE_STATIC_ROOT=False):
+    load = ClientHandler.load_middleware
+
+    def load_without_files(handler: ClientHandler, is_async: bool = False) -> None:
+        with override_settings(SERVESTATIC_USE_FINDERS=False, SERVESTATIC_USE_STATIC_ROOT=False):
+            load(handler, is_async)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientHandler, "load_middleware", load_without_files)
         yield
 
 
