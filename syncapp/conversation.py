@@ -80,7 +80,7 @@ class Conversation:
         self._has_news = False  # told already, since the frame that is outstanding
         self._told_head = -1  # the newest head that this device was told
         # What the database has told this device, and has to go on holding.
-        self.anchor = ""  # of the newest ack, until a page has told as much
+        self.anchor = ""  # of its newest ack, until a page has told as much
         self._acknowledged = 0
         self._is_healing = False
         self._told_reset = ""  # until it pulls
@@ -152,6 +152,8 @@ class Conversation:
         self.is_read_only = greeting.role == "viewer"
         self._pending = hello.pending
         self._acknowledged = hello.acknowledged
+        # As long as the household holds it: an ack of a new past would have it forgotten.
+        self.anchor = "" if greeting.reset else hello.anchor
         self._is_healing = greeting.is_healing
         self._told_reset = greeting.reset or ""
         self._connected_at = time.monotonic()

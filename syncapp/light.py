@@ -107,7 +107,7 @@ def verdict_on(device: Facts) -> Verdict:
         return Verdict(Light.AMBER, Reason.STUCK)
     if device.is_healing:
         return Verdict(Light.BUSY, Reason.HEALING)
-    # That it has noted the reset, it says with its next hello; that it holds the snapshot, before.
+    # Until it pulls: then it has noted the reset, and reads.
     if device.reset and device.is_behind:
         return Verdict(Light.BUSY, Reason.STARTING_OVER)
     if device.is_behind and device.lag_ms > READING_PATIENCE_MS:

@@ -176,6 +176,7 @@ class Server:
             self.close(socket, Restarting.close_code)
             return
         standing.is_greeted, standing.acknowledged = True, hello.acknowledged
+        standing.anchor = "" if greeting.reset else hello.anchor
         standing.is_healing = greeting.is_healing
         standing.told_reset = greeting.reset or ""
         self.head = max(self.head, greeting.head.seq)

@@ -168,7 +168,7 @@ def test_a_database_restored_under_a_conversation_ends_it(
     assert household.rows() == {}
 
 
-@pytest.mark.parametrize("asks", ["a page", "a pong"])
+@pytest.mark.parametrize("asks", ["a page", "a pong", "rows", "a page, later"])
 def test_an_ack_that_a_restored_database_does_not_know_ends_the_conversation(
     phone: Phone, household: Household, asks: str
 ) -> None:
@@ -180,11 +180,16 @@ def test_an_ack_that_a_restored_database_does_not_know_ends_the_conversation(
     backup = ground.dump()
     change = phone.new_group("Bank")
     phone.push_and_settle(change)
+    if asks == "a page, later":
+        phone.hang_up()
+        phone.connect().hello(anchor=phone.anchor)  # it holds, still
     ground.restore(backup)
     other = ("account_group", str(uuid.uuid4()))
     ground.insert(other, {"name": "Giro"}, now_ms())
-    if asks == "a page":
+    if asks.startswith("a page"):
         phone.pull()
+    elif asks == "rows":
+        phone.say({"type": "rows", "rows": [], "last": True})
     else:
         phone.say({"type": "ping", "pending": 1})
     _, code = phone.hear_close()
