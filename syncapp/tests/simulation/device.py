@@ -295,7 +295,12 @@ class Device:
                 continue
             local, stamp = before[result.number]
             made = self.diary.made[local]
-            is_open = made.ends in ("", "parked", "healing")  # what was healing may be open again
+            is_open = made.ends in (
+                "",
+                "open",
+                "parked",
+                "healing",
+            )  # what healed may be open again
             require(is_open, f"{local} has one fate", made, result)
             made.stamp, made.life = result.stamp or stamp, self.oracle.state.life
             if result.fate == "refused":

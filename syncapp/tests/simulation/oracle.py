@@ -123,13 +123,15 @@ class Oracle:
         """Without tombstones that a reader does not know because they had been compacted.
 
         A backup brings them back under the seq that they had, which the reader has passed.
-        Neither it nor the server shows such a row.
+        Neither it nor the server shows such a row. Who has deleted it, too, knows only that.
         """
-        return {
-            key: cells
-            for key, cells in rows.items()
-            if key in known or is_here(cells) or newest(cells) > self.compacted.get(key, "")
-        }
+        found: Rows = {}
+        for key, cells in rows.items():
+            if is_here(cells) or newest(cells) > self.compacted.get(key, ""):
+                found[key] = cells
+            elif key in known:
+                found[key] = {name: cells[name] for name in cells if name in known[key]}
+        return found
 
     # --- hello -------------------------------------------------------------------------
 
