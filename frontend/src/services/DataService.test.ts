@@ -205,6 +205,24 @@ describe("two tabs", () => {
   })
 })
 
+test("thousands of changes show in pieces, and all of them", async () => {
+  const { data } = await openTab()
+  const groups = Array.from({ length: 2_100 }, (_, n) => ({ name: `Gruppe ${n}` }))
+  const pieces: number[] = []
+  const seen = new Map<string, unknown>()
+  await data.view.watch("account_group", ({ rows, changed }) => {
+    const ids = changed === "all" ? [...rows.keys()] : [...changed]
+    pieces.push(ids.length)
+    for (const id of ids) seen.set(id, rows.get(id)?.row.fields["name"])
+  })
+  const ids = await data.createMany("account_group", groups)
+  await vi.waitFor(() => {
+    expect(seen.size).toBe(2_100)
+  }, 20_000)
+  expect(ids.map((id) => seen.get(id))).toEqual(groups.map((group) => group.name))
+  expect(Math.max(...pieces)).toBeLessThanOrEqual(200)
+})
+
 describe("the queue belongs to one person", () => {
   test("who signs in first gets what was made before, and nobody after him", async () => {
     const { data } = await openTab({ ...BIRTH, user: "" })

@@ -28,7 +28,9 @@ export interface ViewChange {
 
 type Listener = (change: ViewChange) => void
 
-const ALL_AT = 2_000 // from so many rows on, everything is read again
+// Rows that are read, and then rendered, at a time: no task holds the page up, though each of
+// thousands looks different.
+const PIECE = 200
 
 /** Rows of the entities that somebody watches, in memory. */
 export class RowsView {
@@ -61,7 +63,6 @@ export class RowsView {
       for (const key of changed) {
         if (this.watched.has(key[0])) this.waiting.set(keyText(key), key)
       }
-      if (this.waiting.size > ALL_AT) this.waiting = "all"
     }
     if (!this.isReading) void this.readOn()
   }
@@ -74,10 +75,12 @@ export class RowsView {
     this.isReading = true
     try {
       while (!this.isClosed && (this.waiting === "all" || this.waiting.size > 0)) {
-        const waiting = this.waiting
-        this.waiting = new Map()
-        if (waiting === "all") for (const entity of this.watched.keys()) await this.load(entity)
-        else await this.read([...waiting.values()])
+        if (this.waiting === "all") {
+          this.waiting = new Map()
+          for (const entity of this.watched.keys()) await this.load(entity)
+        } else {
+          await this.read(firstOf(this.waiting))
+        }
       }
     } catch (error) {
       if (!this.isClosed) this.failed(error)
@@ -111,6 +114,17 @@ export class RowsView {
       watched?.listener({ rows: watched.rows, changed: ids })
     }
   }
+}
+
+/** Take the first piece out of what waits. */
+function firstOf(waiting: Map<string, Key>): readonly Key[] {
+  const keys: Key[] = []
+  for (const [text, key] of waiting) {
+    if (keys.length === PIECE) break
+    keys.push(key)
+    waiting.delete(text)
+  }
+  return keys
 }
 
 function shownOf(state: RowState): ShownRow | null {
