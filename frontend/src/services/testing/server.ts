@@ -265,6 +265,8 @@ export class HouseholdServer {
   // --- reading ---------------------------------------------------------------------------------------
 
   private pull(session: Session, text: string | null, isAsked: boolean): void {
+    const device = this.state.devices.get(session.device)
+    if (device !== undefined) device.reset = null // the welcome was heard: it is noted
     const cursor = text === null ? this.start() : read(text)
     if (cursor === null || (text !== null && this.whyLost(cursor) !== null)) {
       this.sessions.delete([...this.sessions].find(([, each]) => each === session)?.[0] ?? session)
