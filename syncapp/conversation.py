@@ -18,7 +18,7 @@ from tenants.context import run_in_public, run_in_tenant
 from tenants.names import schema_name
 from tenants.provisioning import provision
 
-from . import engine, fanout, metrics, registry
+from . import engine, fanout, greetings, metrics, registry
 from .core import messages
 from .core.cursor import START, Cursor, Position, text_to_anchor, text_to_cursor
 from .core.entity import describe, version_of
@@ -127,7 +127,7 @@ class Conversation:
         created = await self._find_household(hello)
         # Join first, then read the head: what commits in between is heard.
         self.room = fanout.hub().join(self)
-        greeting = await self._call(engine.greet, hello, self.user_id, self._now(), write=True)
+        greeting = await self._call(greetings.greet, hello, self.user_id, self._now(), write=True)
         self.device_id = hello.device
         entities, version = _entities()
         await self.socket.send(
@@ -236,7 +236,7 @@ class Conversation:
         """Whoever pulls has heard the welcome, and noted the reset that it told."""
         if self._told_reset:
             told = (self.device_id, now_ms(), self._told_reset)
-            await self._call(engine.note_reset, *told, write=True)
+            await self._call(greetings.note_reset, *told, write=True)
             self._told_reset = ""
 
     async def _ping(self, ping: messages.Ping) -> None:
@@ -258,7 +258,7 @@ class Conversation:
             )
         )
         head = await self._call(
-            engine.note_ping,
+            greetings.note_ping,
             self.device_id,
             self.user_id,
             ping,

@@ -13,7 +13,7 @@ from uuid import UUID
 from tenants.context import call_in_tenant
 from tenants.names import schema_name
 
-from . import engine
+from . import upkeep
 from .closing import close_inside_transaction
 from .repository import PostgresRepository
 from .sync_requests import request_sync_inside_transaction
@@ -29,7 +29,7 @@ def force_reset(tenant_id: UUID, device_id: UUID) -> None:
 
     Raises LookupError if the household has no such device.
     """
-    _cure(tenant_id, device_id, engine.force_reset, str(device_id))
+    _cure(tenant_id, device_id, upkeep.force_reset, str(device_id))
 
 
 def revoke_device(tenant_id: UUID, device_id: UUID) -> None:
@@ -37,7 +37,7 @@ def revoke_device(tenant_id: UUID, device_id: UUID) -> None:
 
     Raises LookupError if the household has no such device.
     """
-    _cure(tenant_id, device_id, engine.revoke, str(device_id))
+    _cure(tenant_id, device_id, upkeep.revoke, str(device_id))
 
 
 def forget_device(tenant_id: UUID, device_id: UUID) -> None:
@@ -57,7 +57,7 @@ def _forget(repository: PostgresRepository, device_id: str, now_ms: int) -> None
 
 def begin_new_epoch(tenant_id: UUID) -> str:
     """Let every device of a household read everything anew; returns the new epoch."""
-    epoch: str = _cure(tenant_id, None, engine.new_epoch)
+    epoch: str = _cure(tenant_id, None, upkeep.new_epoch)
     return epoch
 
 

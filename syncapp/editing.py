@@ -12,7 +12,7 @@ from django.db import transaction
 from tenants.context import call_in_tenant
 from tenants.names import schema_name
 
-from . import engine
+from . import engine, upkeep
 from .repository import PostgresRepository
 
 
@@ -54,7 +54,7 @@ def compact_tombstones(tenant_id: UUID, *, dry_run: bool = False) -> int:
 
     def write(connection: Any) -> int:
         repository = PostgresRepository(connection, schema_name(tenant_id))
-        count = engine.compact(repository, time.time_ns() // 1_000_000)
+        count = upkeep.compact(repository, time.time_ns() // 1_000_000)
         if dry_run:
             transaction.set_rollback(True)
         return count

@@ -21,17 +21,14 @@ from .core.cursor import (
     anchor_to_text,
     end_of,
     text_to_anchor,
-    text_to_cursor,
 )
 from .core.entity import Entity, canonical, canonical_fields
-from .core.errors import BadFrame, Forbidden, NotYours, Refused, Restarting
+from .core.errors import Forbidden, NotYours, Refused, Restarting
 from .core.merge import Decision, conflict_id, decide, is_same, merge
 from .core.messages import (
     BATCH_MAX_ROWS,
     Ack,
     Change,
-    Hello,
-    Ping,
     Push,
     RefusedRow,
     Result,
@@ -39,16 +36,14 @@ from .core.messages import (
     content_digest,
     wire_to_row,
 )
-from .core.records import Conflict, Device, Head, NodeOwner, StoredFate
+from .core.records import Conflict, Device, Head, Located, NodeOwner, StoredFate
 from .core.repository import Repository
 
 # A stamp may be this far ahead of the server's clock; beyond, it is re-stamped to now.
 AHEAD_LIMIT_MS = 5_000
 # Two clocks, each off by up to ten years: as far ahead may lie what a device that heals brings.
 HEALED_AHEAD_LIMIT_MS = 20 * 366 * 24 * 3600 * 1000
-RETENTION_MS = 90 * 24 * 3600 * 1000
-DEVICES_MAX = 1_000  # of one household; the longest silent one makes room
-_NOBODY = "00000000-0000-0000-0000-000000000000"
+NOBODY = "00000000-0000-0000-0000-000000000000"  # who asks for a device, not for a role
 
 
 @dataclass(slots=True)
@@ -57,19 +52,6 @@ class Outcome:
 
     ack: Ack
     seq: int | None
-
-
-@dataclass(slots=True)
-class Greeting:
-    """What a hello came to."""
-
-    head: Head
-    role: str
-    reset: str | None
-    resume: bool
-    is_identity_taken: bool = False
-    is_healing: bool = False
-    nodes: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -103,82 +85,52 @@ class Stale(Exception):
         super().__init__(", ".join(fields))
 
 
-# --- hello -----------------------------------------------------------------------------
+# --- reading ---------------------------------------------------------------------------
 
 
-def greet(repository: Repository, hello: Hello, user_id: str, now_ms: int) -> Greeting:
-    """Register or recognise a device, and find out whether what it has read still holds.
+def changes_since(
+    repository: Repository, cursor: Cursor | None, user_id: str, limit: int = BATCH_MAX_ROWS
+) -> Page:
+    """Current rows (not history) behind the cursor, at most `limit`.
 
-    Raises NotYours, BadFrame.
+    Runs in one snapshot together with the head. Raises CursorLost, NotYours.
     """
-    if SERVER_NODE in (hello.node, *hello.former_nodes):
-        raise BadFrame("Node zero is the server's.")
-    head = repository.lock_head()
-    device, role = repository.visitor(hello.device, user_id)
-    if role is None:
+    head = repository.read_head()
+    if repository.visitor("", user_id)[1] is None:
         raise NotYours()
-    owners = repository.owners_of([hello.node, *hello.former_nodes])
-    if _is_taken(device, hello, user_id, owners):
-        return Greeting(head, role, None, False, is_identity_taken=True)
-    if device is None:
-        if repository.count_devices() >= DEVICES_MAX:
-            repository.forget_stalest_device()
-        device = Device(hello.device, user_id, hello.node)
-    # A former node that belongs to another person's device is not this device's.
-    device.former_nodes = [
-        node for node in hello.former_nodes if node not in owners or owners[node].user_id == user_id
-    ]
-    reason = _reset_reason(repository, head, device, hello)
+    return page_after(repository, head, cursor, limit)
+
+
+def page_after(
+    repository: Repository, head: Head, cursor: Cursor | None, limit: int = BATCH_MAX_ROWS
+) -> Page:
+    """`changes_since` for a reader whose right has been checked."""
+    if cursor is None:
+        cursor = Cursor(head.epoch, START, head.seq, head.fingerprint, head.compactions)
+    reason = why_lost(repository, head, cursor)
     if reason is not None:
-        device.last_number = max(device.last_number, hello.acknowledged)
-        device.reset = reason
-        device.read_seq = 0  # until it says that it holds the snapshot
-    elif device.reset and hello.reset == device.reset:
-        device.reset = ""  # noted durably by the device
-    # What the device says counts, too: this database may have been restored once more since.
-    device.is_healing = (reason or hello.reset) == "restored" and role != "viewer"
-    device.acknowledged = max(device.acknowledged, min(hello.acknowledged, device.last_number))
-    device.name, device.app = hello.name, hello.app
-    device.pending = hello.pending
-    device.last_seen_ms = device.told_ms = now_ms
-    device.clock_offset_ms = hello.clock_ms - now_ms if hello.clock_ms else 0
-    repository.write(head, now_ms, device=device)
-    reset = device.reset or None
-    return Greeting(
-        head,
-        role,
-        reset,
-        resume=hello.cursor is not None and reset is None,
-        is_healing=device.is_healing,
-        nodes=frozenset(device.nodes),
+        raise CursorLost(reason)
+    start = complete_up_to(cursor.position)
+    located: list[Located] = []
+    more = False
+    if cursor.position < end_of(head.seq):
+        located, more = repository.page(cursor.position, limit)
+    if more:
+        last = located[-1]
+        position = Position(last.seq, last.row.entity, last.row.id)
+        mark = cursor.mark
+    else:
+        position = end_of(head.seq)
+        mark = head.compactions
+    following = Cursor(head.epoch, position, head.seq, head.fingerprint, mark)
+    return Page(
+        [each.row for each in located], start, complete_up_to(position), following, more, head
     )
 
 
-def _is_taken(
-    device: Device | None, hello: Hello, user_id: str, owners: Mapping[str, NodeOwner]
-) -> bool:
-    """Somebody else's device, a revoked one, or a copy that carries another's node."""
-    if device is not None:
-        return device.user_id != user_id or device.is_revoked or device.node != hello.node
-    return hello.node in owners
-
-
-def _reset_reason(repository: Repository, head: Head, device: Device, hello: Hello) -> str | None:
-    """Why the device must take a snapshot, or None. The epoch is looked at first."""
-    reason = None
-    if hello.cursor is not None:
-        cursor = text_to_cursor(hello.cursor)
-        reason = "horizon" if cursor is None else why_lost(repository, head, cursor)
-    is_of_another_past = hello.acknowledged > device.last_number or is_lost(
-        repository, head, hello.anchor
-    )
-    if reason != "operator" and is_of_another_past:
-        reason = "restored"
-    if reason is None and device.reset and hello.reset != device.reset:
-        reason = device.reset  # told before, but the device did not note it
-    if reason == "horizon" and "restored" in (device.reset, hello.reset):
-        reason = "restored"  # a second reset must not make the device forget to heal
-    return reason
+def complete_up_to(position: Position) -> int:
+    """The seq up to which all is read: inside a seq, only the one before it."""
+    return position.seq if position == end_of(position.seq) else max(position.seq - 1, 0)
 
 
 def is_lost(repository: Repository, head: Head, anchor: str) -> bool:
@@ -213,53 +165,6 @@ def why_lost(repository: Repository, head: Head, cursor: Cursor) -> str | None:
     if cursor.mark != head.compactions and complete_up_to(cursor.position) < head.compacted_seq:
         return "horizon"
     return None
-
-
-# --- reading ---------------------------------------------------------------------------
-
-
-def changes_since(
-    repository: Repository, cursor: Cursor | None, user_id: str, limit: int = BATCH_MAX_ROWS
-) -> Page:
-    """Current rows (not history) behind the cursor, at most `limit`.
-
-    Runs in one snapshot together with the head. Raises CursorLost, NotYours.
-    """
-    head = repository.read_head()
-    if repository.visitor("", user_id)[1] is None:
-        raise NotYours()
-    return page_after(repository, head, cursor, limit)
-
-
-def page_after(
-    repository: Repository, head: Head, cursor: Cursor | None, limit: int = BATCH_MAX_ROWS
-) -> Page:
-    """`changes_since` for a reader whose right has been checked."""
-    if cursor is None:
-        cursor = Cursor(head.epoch, START, head.seq, head.fingerprint, head.compactions)
-    reason = why_lost(repository, head, cursor)
-    if reason is not None:
-        raise CursorLost(reason)
-    start = complete_up_to(cursor.position)
-    located, more = ([], False)
-    if cursor.position < end_of(head.seq):
-        located, more = repository.page(cursor.position, limit)
-    if more:
-        last = located[-1]
-        position = Position(last.seq, last.row.entity, last.row.id)
-        mark = cursor.mark
-    else:
-        position = end_of(head.seq)
-        mark = head.compactions
-    following = Cursor(head.epoch, position, head.seq, head.fingerprint, mark)
-    return Page(
-        [each.row for each in located], start, complete_up_to(position), following, more, head
-    )
-
-
-def complete_up_to(position: Position) -> int:
-    """The seq up to which all is read: inside a seq, only the one before it."""
-    return position.seq if position == end_of(position.seq) else max(position.seq - 1, 0)
 
 
 # --- writing ---------------------------------------------------------------------------
@@ -674,107 +579,3 @@ def edit(
     decision = decide(current, *key, written, work.tick(SERVER_NODE), stamps, (SERVER_NODE,))
     work.take(key, decision)
     return Outcome(Ack(results=[Result(0, "applied")]), work.finish())
-
-
-def note_ping(
-    repository: Repository,
-    device_id: str,
-    user_id: str,
-    ping: Ping,
-    now_ms: int,
-    anchor: str = "",
-    acknowledged: int = 0,
-) -> Head:
-    """Keep how a device is (for operators and compaction). Returns the head.
-
-    anchor: of the newest ack of this conversation; acknowledged: the greatest number it was
-    said to be. If the database has been restored under it since, what was acknowledged may be
-    missing: the device must not go on as if nothing had happened, but connect again and heal.
-    Raises NotYours, Restarting.
-    """
-    head = repository.lock_head()
-    device, role = repository.visitor(device_id, user_id)
-    if role is None:
-        raise NotYours()
-    if device is None or device.user_id != user_id or device.is_revoked:
-        raise Restarting()
-    if acknowledged > device.last_number or is_lost(repository, head, anchor):
-        raise Restarting("The household was restored; connect again.")
-    cursor = text_to_cursor(ping.cursor) if ping.cursor else None
-    if cursor is not None and cursor.epoch == head.epoch:
-        device.read_seq = min(complete_up_to(cursor.position), head.seq)
-    device.pending, device.refused, device.parked = ping.pending, ping.refused, ping.parked
-    device.oldest_pending_ms = ping.oldest_pending_ms
-    if ping.clock_ms:
-        device.clock_offset_ms = ping.clock_ms - now_ms
-    device.last_seen_ms = device.told_ms = now_ms
-    repository.write(head, now_ms, device=device)
-    return head
-
-
-def note_reset(repository: Repository, device_id: str, now_ms: int, reason: str) -> None:
-    """A device that was told of this reset pulls: it has noted it durably, and need not be told
-    again. Another one that was forced since stays."""
-    head = repository.lock_head()
-    device, _ = repository.visitor(device_id, _NOBODY)
-    if device is not None and device.reset == reason:
-        device.reset = ""
-        repository.write(head, now_ms, device=device)
-
-
-def force_reset(repository: Repository, device_id: str, now_ms: int) -> None:
-    """Make a device take a snapshot at its next hello; its outbox is sent as ever.
-
-    Raises LookupError if there is no such device.
-    """
-    head, device = _device_of(repository, device_id)
-    # A server that was restored needs this device's rows: that reason is the stronger one.
-    device.reset = device.reset or ("restored" if device.is_healing else "operator")
-    device.read_seq = 0
-    repository.write(head, now_ms, device=device)
-
-
-def revoke(repository: Repository, device_id: str, now_ms: int) -> None:
-    """End an identity for good: nothing more is taken from it, and nobody waits for it.
-
-    Raises LookupError if there is no such device.
-    """
-    head, device = _device_of(repository, device_id)
-    device.is_revoked = True
-    repository.write(head, now_ms, device=device)
-
-
-def new_epoch(repository: Repository, now_ms: int) -> str:
-    """Begin another life of the household: every device takes a snapshot. Returns the epoch."""
-    head = repository.lock_head()
-    head.epoch = secrets.token_hex(16)
-    repository.write(head, now_ms)
-    return head.epoch
-
-
-def _device_of(repository: Repository, device_id: str) -> tuple[Head, Device]:
-    head = repository.lock_head()
-    device, _ = repository.visitor(device_id, _NOBODY)
-    if device is None:
-        raise LookupError(f"There is no device {device_id} in this household.")
-    return head, device
-
-
-def compact(repository: Repository, now_ms: int, *, retention_ms: int = RETENTION_MS) -> int:
-    """Remove old tombstones that every active device has read past; returns how many.
-
-    A device silent for the retention time is not active: it will get a reset `horizon`.
-    """
-    head = repository.lock_head()
-    before_ms = now_ms - retention_ms
-    least = repository.least_read_seq(before_ms)
-    up_to_seq = head.seq if least is None else min(least, head.seq)
-    before_stamp = next_stamp(NO_STAMP, max(before_ms, 0), SERVER_NODE)
-    count, newest_delete, newest_seq = repository.compact(before_stamp, up_to_seq)
-    if count:
-        head.horizon = max(head.horizon, newest_delete)
-        head.compactions += 1
-        head.compacted_seq = max(head.compacted_seq, newest_seq)
-    repository.prune(before_ms)
-    repository.write(head, now_ms)
-    return count

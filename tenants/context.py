@@ -120,11 +120,11 @@ def call_in_tenant(
             with in_tenant(tenant_id, read_only=read_only) as connection:
                 return function(connection, *args)
         except DATABASE_ERRORS as error:
-            fault = fault_of(error)
-            if attempts == 1 or fault is None or _wrote_in_a_snapshot(error, read_only):
+            answer = told(error)
+            if attempts == 1 or answer is None or _wrote_in_a_snapshot(error, read_only):
                 raise
-            if fault is not Fault.REPEAT or attempt == attempts:
-                raise told(error) from error
+            if fault_of(error) is not Fault.REPEAT or attempt == attempts:
+                raise answer from error
         time.sleep(random.uniform(0, FIRST_PAUSE_S * 2**attempt))
     raise AssertionError("unreachable")
 

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.test import Client
 from websockets.asyncio.client import connect
 
-from syncapp import engine
+from syncapp import greetings
 from syncapp.core.messages import Hello, Ping, Report
 from syncapp.repository import PostgresRepository
 from tenants.context import call_in_tenant
@@ -87,8 +87,8 @@ def _plant_devices(household: Household, count: int) -> None:
         for number in range(count):
             device = str(uuid.uuid4())
             hello = Hello(device=device, node=secrets.token_hex(8), name=f"Device {number}")
-            engine.greet(repository, hello, user, now_ms())
-            engine.note_ping(repository, device, user, Ping(pending=number % 3), now_ms())
+            greetings.greet(repository, hello, user, now_ms())
+            greetings.note_ping(repository, device, user, Ping(pending=number % 3), now_ms())
 
     def history(connection: object) -> None:
         with connection.cursor() as cursor:  # type: ignore[attr-defined]

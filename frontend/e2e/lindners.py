@@ -19,7 +19,7 @@ from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext
 
-from syncapp import engine
+from syncapp import greetings, upkeep
 from syncapp.core.messages import Ping
 from syncapp.tests.conftest import household, households
 from syncapp.tests.household import Household, Speaker, now_ms
@@ -128,7 +128,7 @@ def planted(home: Household) -> Lindners:
     say(old, at_ms=now_ms() - 9 * DAY_MS, pending=3, oldest_pending_ms=HOUR_MS)
     set_role(tenant, bert, "viewer")
     end_membership(tenant, carla)
-    home.call(engine.revoke, lost.id, now_ms())
+    home.call(upkeep.revoke, lost.id, now_ms())
     _, link = invite(tenant, "dora@example.org", "editor", anna)
     create_token(anna, "Haushaltsbuch-Import")
     return Lindners(home, operator, anna, link, row, gone)
@@ -137,7 +137,7 @@ def planted(home: Household) -> Lindners:
 def say(device: Speaker, at_ms: int | None = None, **said: Any) -> None:
     """Let a device tell how it is."""
     ping = Ping(cursor=device.cursor, **said)
-    device.household.call(engine.note_ping, device.id, device.user, ping, at_ms or now_ms())
+    device.household.call(greetings.note_ping, device.id, device.user, ping, at_ms or now_ms())
 
 
 @pytest.fixture

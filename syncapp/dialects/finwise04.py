@@ -24,7 +24,7 @@ from ..core.change import EXISTS, Row, canonical_text, written_by
 from ..core.clock import NO_STAMP, SERVER_NODE, next_stamp
 from ..core.entity import Entity, Field, canonical
 from ..core.errors import BadFrame, Refused
-from ..core.messages import NESTING_MAX, Change, Result
+from ..core.messages import NESTING_MAX, Change, ChangeKind, Result
 from .shown import Shown, Version, digest_of
 
 PROTOCOL = "finwise.0.4"  # as what its devices are listed
@@ -537,7 +537,8 @@ def entry_to_change(
         was_here = base is not None and bool(base.stamps.get(EXISTS))
         if entry.kind == "update" and current is None and was_here and stamp <= horizon:
             return Translation(None, is_gone=True, _read=read, _base=base)
-        change_kind, written, problems = "create", dict(read.values), list(read.problems.values())
+        change_kind: ChangeKind = "create"
+        written, problems = dict(read.values), list(read.problems.values())
     else:
         change_kind = "edit"
     if change_kind == "edit" and not written:

@@ -16,10 +16,10 @@ import psycopg
 
 from syncapp.core.clock import NO_STAMP, SERVER_NODE, next_stamp
 from syncapp.core.records import Head
-from syncapp.engine import RETENTION_MS
 from syncapp.registry import tables
 from syncapp.repository import PostgresRepository, set_member
 from syncapp.sql import statements
+from syncapp.upkeep import RETENTION_MS
 from tenants.names import schema_name
 
 from .findings import Finding

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from .. import engine
+from .. import engine, greetings
 from ..core.change import EXISTS
 from ..core.clock import ms_of
 from ..core.cursor import Cursor, end_of
@@ -81,7 +81,7 @@ class Shared:
 
 def arrive(desk: Desk, hello: Hello, now_ms: int) -> Welcome:
     """Register or recognise an app as a device of the household. Raises NotYours."""
-    greeting = engine.greet(desk.repository, hello, desk.user_id, now_ms)
+    greeting = greetings.greet(desk.repository, hello, desk.user_id, now_ms)
     head = greeting.head
     cursor = Cursor(head.epoch, end_of(head.seq), head.seq, head.fingerprint, head.compactions)
     if not greeting.is_identity_taken:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from syncapp import engine
+from syncapp import engine, greetings
 from syncapp.core.change import Row
 from syncapp.core.clock import Clock
 from syncapp.core.messages import Change, Hello, Push, Result
@@ -87,7 +87,7 @@ class Speaker:
     def __post_init__(self) -> None:
         self.clock = Clock(self.node)
 
-    def hello(self, **changes: Any) -> engine.Greeting:
+    def hello(self, **changes: Any) -> greetings.Greeting:
         values: dict[str, Any] = {
             "device": self.id,
             "node": self.node,
@@ -96,7 +96,7 @@ class Speaker:
             "cursor": self.cursor,
         }
         hello = Hello(**{**values, **changes})
-        return self.household.call(engine.greet, hello, self.user, now_ms())
+        return self.household.call(greetings.greet, hello, self.user, now_ms())
 
     def change(
         self,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("finwise", "tenants", "accounts", "syncapp")
+# What the server decides, over a repository that it is given.
+DECIDES = ["syncapp.engine", "syncapp.greetings", "syncapp.upkeep"]
 
 
 def files(package: str, suffix: str = ".py") -> list[Path]:

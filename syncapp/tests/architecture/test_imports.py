@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from .source import PACKAGES, ROOT, files, imports, is_inside, module_of
+from .source import DECIDES, PACKAGES, ROOT, files, imports, is_inside, module_of
 
 # What a package may import of the project, besides itself. Everything below a name is meant.
 ARROWS = {
     "syncapp.core": [],
     "syncapp.engine": ["syncapp.core"],
+    "syncapp.greetings": ["syncapp.core", "syncapp.engine"],
+    "syncapp.upkeep": ["syncapp.core", "syncapp.engine"],
     "syncapp.models": [],
     "syncapp.sql": [],
     "syncapp.operations": [],
@@ -99,7 +101,7 @@ def test_the_core_imports_only_the_pure_standard_library_and_msgspec():
     assert wrong <= {"msgspec"}
 
 
-@pytest.mark.parametrize("package", ["syncapp.engine", "syncapp.protocol", "syncapp.dialects"])
+@pytest.mark.parametrize("package", [*DECIDES, "syncapp.protocol", "syncapp.dialects"])
 def test_what_decides_imports_neither_django_nor_a_driver(package):
     for path in files(package):
         names = {module.split(".")[0] for module in imports(path) if not is_of_project(module)}

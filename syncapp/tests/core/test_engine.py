@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from syncapp import engine
+from syncapp import engine, greetings, upkeep
 from syncapp.core.change import EXISTS, Row
 from syncapp.core.clock import SERVER_NODE, node_of
 from syncapp.core.cursor import text_to_cursor
@@ -36,7 +36,9 @@ class Home:
 
     def hello(self, device=PHONE, user=ANNA, **fields):
         node = fields.pop("node", NODES[device])
-        return self.call(engine.greet, Hello(device=device, node=node, **fields), user, self.now_ms)
+        return self.call(
+            greetings.greet, Hello(device=device, node=node, **fields), user, self.now_ms
+        )
 
     def push(self, *changes, device=PHONE, user=ANNA, acknowledged=0):
         message = Push(changes=list(changes), acknowledged=acknowledged)
@@ -126,13 +128,13 @@ def test_a_reset_is_repeated_until_the_device_has_noted_it(home):
 
 def test_a_device_that_pulls_after_a_reset_was_told_is_not_told_again(home):
     cursor = home.cursor().to_text()
-    home.call(engine.force_reset, PHONE, NOW)
+    home.call(upkeep.force_reset, PHONE, NOW)
     assert home.hello(cursor=cursor).reset == "operator"
-    home.call(engine.note_reset, PHONE, NOW, "restored")  # another one than is open
+    home.call(greetings.note_reset, PHONE, NOW, "restored")  # another one than is open
     assert home.hello(cursor=cursor).reset == "operator"
-    home.call(engine.note_reset, PHONE, NOW, "operator")
+    home.call(greetings.note_reset, PHONE, NOW, "operator")
     assert home.hello(cursor=cursor).reset is None
-    home.call(engine.note_reset, BEN, NOW, "operator")  # forgotten meanwhile
+    home.call(greetings.note_reset, BEN, NOW, "operator")  # forgotten meanwhile
 
 
 def test_rows_that_heal_a_database_that_was_restored_once_more_end_the_conversation(home):
@@ -239,8 +241,8 @@ def test_a_cursor_whose_fingerprint_was_pruned_lies_beyond_the_horizon(home):
     home.push(change(1))
     cursor = home.cursor()
     home.push(change(2, "edit", {"sortOrder": 2}))
-    home.now_ms = NOW + engine.RETENTION_MS + DAY_MS
-    home.call(engine.compact, home.now_ms)
+    home.now_ms = NOW + upkeep.RETENTION_MS + DAY_MS
+    home.call(upkeep.compact, home.now_ms)
     assert engine.why_lost(home.repository, home.repository.read_head(), cursor) == "horizon"
     newest = home.cursor()
     assert engine.why_lost(home.repository, home.repository.read_head(), newest) is None
@@ -249,8 +251,8 @@ def test_a_cursor_whose_fingerprint_was_pruned_lies_beyond_the_horizon(home):
 def test_the_heads_own_fingerprint_is_kept_for_ever(home):
     home.push(change(1))
     cursor = home.cursor()
-    home.now_ms = NOW + 10 * engine.RETENTION_MS
-    home.call(engine.compact, home.now_ms)
+    home.now_ms = NOW + 10 * upkeep.RETENTION_MS
+    home.call(upkeep.compact, home.now_ms)
     assert engine.why_lost(home.repository, home.repository.read_head(), cursor) is None
 
 
@@ -275,8 +277,8 @@ def test_a_cursor_that_had_read_past_what_was_compacted_still_holds(home):
     home.push(change(1), change(2, "delete"))
     read = home.cursor()
     begun = engine.changes_since(home.repository, None, ANNA).cursor.at(text_position(0))
-    home.now_ms = NOW + engine.RETENTION_MS + DAY_MS
-    assert home.call(engine.compact, home.now_ms) == 1
+    home.now_ms = NOW + upkeep.RETENTION_MS + DAY_MS
+    assert home.call(upkeep.compact, home.now_ms) == 1
     head = home.repository.read_head()
     assert engine.why_lost(home.repository, head, read) is None
     assert engine.why_lost(home.repository, head, begun) == "horizon"
@@ -292,15 +294,15 @@ def test_a_device_that_heals_holds_compaction_back(home):
     backup = home.repository.dump()
     home.push(change(4, "edit", {"sortOrder": 4}, row_id=BEN), acknowledged=3)
     home.repository.restore(backup)
-    home.now_ms = NOW + engine.RETENTION_MS + DAY_MS
+    home.now_ms = NOW + upkeep.RETENTION_MS + DAY_MS
     assert home.hello(acknowledged=4).reset == "restored"
-    assert home.call(engine.compact, home.now_ms) == 0
+    assert home.call(upkeep.compact, home.now_ms) == 0
     home.hello(acknowledged=4, reset="restored")
     row = row_to_wire(home.repository.all_rows()["account_group", BEN])
     home.call(engine.apply_rows, PHONE, ANNA, Rows(rows=[row], last=True), home.now_ms)
     ping = Ping(cursor=home.cursor().to_text())
-    home.call(engine.note_ping, PHONE, ANNA, ping, home.now_ms)
-    assert home.call(engine.compact, home.now_ms) == 1
+    home.call(greetings.note_ping, PHONE, ANNA, ping, home.now_ms)
+    assert home.call(upkeep.compact, home.now_ms) == 1
 
 
 def test_a_ping_under_a_database_that_was_restored_since_ends_the_conversation(home):
@@ -310,7 +312,7 @@ def test_a_ping_under_a_database_that_was_restored_since_ends_the_conversation(h
     anchor = home.push(change(2, "edit", {"name": "Urlaub"}), acknowledged=1).ack.anchor
 
     def ping(**told):
-        return home.call(engine.note_ping, PHONE, ANNA, Ping(), NOW, **told)
+        return home.call(greetings.note_ping, PHONE, ANNA, Ping(), NOW, **told)
 
     assert ping(anchor=anchor, acknowledged=2).seq == 2
     home.repository.restore(backup)
@@ -330,9 +332,9 @@ def test_the_server_drops_a_conflict_after_ninety_days(home):
     home.push(change(1, "edit", {"name": "Urlaub"}, device=TABLET, at_ms=NOW + 9), device=TABLET)
     (conflict,) = home.repository.all_conflicts()
     assert (conflict.losing_value, conflict.losing_user) == ("Sparen", ANNA)
-    home.call(engine.compact, NOW + engine.RETENTION_MS - DAY_MS)
+    home.call(upkeep.compact, NOW + upkeep.RETENTION_MS - DAY_MS)
     assert home.repository.all_conflicts() == [conflict]
-    home.call(engine.compact, NOW + engine.RETENTION_MS + DAY_MS)
+    home.call(upkeep.compact, NOW + upkeep.RETENTION_MS + DAY_MS)
     assert home.repository.all_conflicts() == []
 
 
@@ -376,7 +378,7 @@ def test_who_is_no_member_hears_nothing(home):
         lambda: home.hello(TABLET, BEN),
         lambda: home.push(user=BEN),
         lambda: engine.changes_since(home.repository, None, BEN),
-        lambda: home.call(engine.note_ping, PHONE, BEN, Ping(), NOW),
+        lambda: home.call(greetings.note_ping, PHONE, BEN, Ping(), NOW),
     ):
         with pytest.raises(NotYours):
             attempt()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from syncapp import engine
+from syncapp import engine, greetings
 from syncapp.core.change import EXISTS, Row
 from syncapp.core.clock import NO_STAMP, Clock, ms_of, node_of
 from syncapp.core.entity import Field
 from syncapp.core.merge import merge
-from syncapp.core.messages import Push
+from syncapp.core.messages import Hello, Push
 from syncapp.core.outbox import (
     Entry,
     fold,
@@ -82,7 +82,7 @@ def server_after(base: Row | None, queue: list[Entry], unseen: Row | None = None
         stored = merge(base, unseen) if unseen else base
         if stored is not None:
             household.write(head, NOW, is_new_seq=True, rows=[stored])
-        engine.greet(household, engine.Hello(device=PHONE, node=NODE), USER, NOW)
+        greetings.greet(household, Hello(device=PHONE, node=NODE), USER, NOW)
     changes = [to_change(each, n) for n, each in enumerate(queue, start=1)]
     with household.transaction():
         outcome = engine.apply_push(household, PHONE, USER, Push(changes=changes), NOW)

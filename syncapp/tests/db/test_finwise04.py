@@ -9,7 +9,7 @@ import random
 import msgspec
 import pytest
 
-from syncapp import engine
+from syncapp import upkeep
 from syncapp.dialects import finwise04 as dialect
 from syncapp.finwise04 import household as desks
 from syncapp.finwise04.kinds import kinds
@@ -158,7 +158,7 @@ def test_what_was_shown_is_forgotten_long_after_its_device(ground, new_link, psq
     count = f'SELECT count(*) FROM "{ground.household.schema}".sync_shown'
     for days, left in ((399, 1), (401, 0)):
         later_ms = ground.time.ms + days * 24 * 3600 * 1000
-        ground.household.call(engine.compact, later_ms)
+        ground.household.call(upkeep.compact, later_ms)
         assert psql.execute(count).fetchone() == (left,)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from syncapp import engine, registry
+from syncapp import engine, greetings, registry
 from syncapp.core.errors import REFUSAL_CODES, SyncError
 from syncapp.core.messages import Hello, Push, text_to_up
 from syncapp.tests.household import Household, Speaker, now_ms
@@ -43,7 +43,7 @@ class Sender:
         self.memory = MemoryRepository(registry.entities(), self.phone.user)
         with self.memory.transaction():
             hello = Hello(device=self.phone.id, node=self.phone.node)
-            engine.greet(self.memory, hello, self.phone.user, now_ms())
+            greetings.greet(self.memory, hello, self.phone.user, now_ms())
         self.ids = [str(uuid.UUID(int=self.dice.getrandbits(128), version=4)) for _ in range(5)]
         self.number = 0
         self.now_ms = now_ms()

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from syncapp import engine, summarising
+from syncapp import greetings, summarising, upkeep
 from syncapp.core.cursor import text_to_cursor
 from syncapp.core.messages import Ping
 from syncapp.deliveries import BOUNDS_MS, HOUR_MS, Deliveries, add_deliveries, quantile_ms
@@ -37,7 +37,7 @@ def state_of(household: Household, device: Speaker, **options: Any) -> DeviceSta
 
 def ping(household: Household, device: Speaker, at_ms: int | None = None, **said: Any) -> None:
     frame = Ping(cursor=device.cursor, **said)
-    household.call(engine.note_ping, device.id, device.user, frame, at_ms or now_ms())
+    household.call(greetings.note_ping, device.id, device.user, frame, at_ms or now_ms())
 
 
 def in_step(household: Household, name: str = "phone") -> Speaker:
@@ -79,7 +79,7 @@ def test_what_this_process_was_told_counts_before_it_is_written(household: House
     ping(household, device, pending=3)
     assert state_of(household, device).pending == 3
     assert state_of(household, device, newest=newest).pending == 0
-    household.call(engine.new_epoch, now_ms())
+    household.call(upkeep.new_epoch, now_ms())
     other.push(other.change("create", "account_group", new(), {"name": "Depot"}))
     assert state_of(household, device, newest=newest).is_behind
 
@@ -130,7 +130,7 @@ def test_a_device_that_starts_over_is_in_step_when_it_says_that_it_holds_the_sna
     device.push(device.change("create", "account_group", new(), {"name": "Bank"}))
     device.pull()
     ping(household, device)
-    household.call(engine.force_reset, device.id, now_ms())
+    household.call(upkeep.force_reset, device.id, now_ms())
     assert state_of(household, device).reason is Reason.STARTING_OVER
     assert device.hello().reset == "operator"
     assert state_of(household, device).reason is Reason.STARTING_OVER
@@ -196,7 +196,7 @@ def test_old_refusals_and_deliveries_are_forgotten_with_the_tombstones(
     phone = in_step(household)
     phone.push(phone.change("create", "account", new(), {"name": "Giro", "iban": "nonsense"}))
     call_in_tenant(household.id, add_deliveries, household.id, Counter({(now_ms(), 0): 1}))
-    household.call(engine.compact, now_ms() + engine.RETENTION_MS + 1)
+    household.call(upkeep.compact, now_ms() + upkeep.RETENTION_MS + 1)
     found = look(household)
     assert found.refusals == []
     assert sum(each.deliveries for each in found.hours) == 0

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from syncapp import engine
+from syncapp import engine, upkeep
 from syncapp.core.clock import ms_of, next_stamp
 from syncapp.core.cursor import START, text_to_cursor
 from syncapp.core.messages import Changes, encode, text_to_down, wire_to_row
@@ -121,12 +121,12 @@ def test_e08_compaction_waits_for_active_devices_and_not_for_silent_ones(househo
     long_ago = next_stamp("", now_ms() - 100 * DAY_MS, phone.node)
     gone = phone.change("delete", "account", str(uuid.uuid4()), stamp=long_ago)
     phone.push(gone)
-    assert household.call(engine.compact, now_ms()) == 0, "two devices have not read past it"
+    assert household.call(upkeep.compact, now_ms()) == 0, "two devices have not read past it"
     psql.execute(f"UPDATE {household.schema}.sync_device SET read_seq = 2 WHERE id = '{phone.id}'")
     psql.execute(
         f"UPDATE {household.schema}.sync_device SET last_seen_ms = 0 WHERE id = '{laptop.id}'"
     )
-    assert household.call(engine.compact, now_ms()) == 1
+    assert household.call(upkeep.compact, now_ms()) == 1
     head = household.head()
     assert (head.horizon, head.compactions, head.compacted_seq) == (long_ago, 1, 2)
     assert set(household.rows()) == {("account", old.id)}
@@ -195,9 +195,9 @@ def test_a_device_that_stood_at_the_head_of_a_quiet_household_goes_on_reading(ho
     psql.execute(
         f"UPDATE {household.schema}.sync_transaction SET at_ms = at_ms - %s", (91 * DAY_MS,)
     )
-    household.call(engine.compact, now_ms())
+    household.call(upkeep.compact, now_ms())
     fill(household, psql, 1)
-    household.call(engine.compact, now_ms())
+    household.call(upkeep.compact, now_ms())
     assert phone.hello().reset is None
     assert len(phone.pull()) == 1
     kept = psql.execute(

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from syncapp import engine
+from syncapp import engine, greetings
 from syncapp.core.cursor import START, Cursor, Position, end_of, text_to_cursor
 from syncapp.core.entity import Entity, describe, version_of
 from syncapp.core.errors import NotYours, Restarting, SyncError
@@ -147,7 +147,7 @@ class Server:
         elif isinstance(frame, Pull):
             if link.told_reset:
                 with repository.transaction():
-                    engine.note_reset(repository, link.device_id, now_ms, link.told_reset)
+                    greetings.note_reset(repository, link.device_id, now_ms, link.told_reset)
                 link.told_reset = ""
             link.cursor = text_to_cursor(frame.cursor) if frame.cursor else None
             link.limit, link.is_asked = (
@@ -159,7 +159,7 @@ class Server:
                 link.outstanding, link.has_news, link.has_pulled = None, False, True
         elif isinstance(frame, Ping):
             with repository.transaction():
-                head = engine.note_ping(repository, link.device_id, link.user, frame, now_ms)
+                head = greetings.note_ping(repository, link.device_id, link.user, frame, now_ms)
             link.tell(Pong(time_ms=now_ms, head=head.seq))
         elif isinstance(frame, Report):
             self.reports.append(frame)
@@ -173,7 +173,7 @@ class Server:
             created = True
         repository = self.households[link.household]
         with repository.transaction():
-            greeting = engine.greet(repository, hello, link.user, now_ms)
+            greeting = greetings.greet(repository, hello, link.user, now_ms)
         link.device_id, link.told_reset = hello.device, greeting.reset or ""
         self.resets += [greeting.reset] if greeting.reset else []
         link.tell(

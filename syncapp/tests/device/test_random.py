@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from syncapp import engine
+from syncapp import upkeep
 from syncapp.device.errors import DeviceError
 
 from .harness import BEN, Phone, Server, Time, rows_of, sync
@@ -73,7 +73,7 @@ class Run:
 
     def compact(self) -> None:
         with self.server.home.transaction():
-            engine.compact(self.server.home, self.server.time.ms, retention_ms=20_000)
+            upkeep.compact(self.server.home, self.server.time.ms, retention_ms=20_000)
 
     def type_on(self, phone: Phone) -> None:
         chance, row_id = self.chance, self.chance.choice(self.ids)

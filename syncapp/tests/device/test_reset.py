@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from syncapp import engine
+from syncapp import upkeep
 from syncapp.core.change import EXISTS
 from syncapp.core.errors import Restarting
 from syncapp.core.messages import Pull, Push, Rows
@@ -285,7 +285,7 @@ def absent(server, pair):
 
 def compact(server) -> None:
     with server.home.transaction():
-        assert engine.compact(server.home, server.time.ms) == 1
+        assert upkeep.compact(server.home, server.time.ms) == 1
 
 
 def test_a_device_that_was_away_for_too_long_takes_a_snapshot(server, absent):
@@ -514,7 +514,7 @@ def test_a_second_reset_does_not_make_a_device_forget_to_heal(server, phone, tmp
 def test_a_reset_that_is_over_is_not_told_again(server, pair):
     a, _ = pair
     with server.home.transaction():
-        engine.force_reset(server.home, a.replica.meta.device, server.time.ms)
+        upkeep.force_reset(server.home, a.replica.meta.device, server.time.ms)
     for resets in (1, 1, 1):
         a.cut()
         sync(server, a)
@@ -554,7 +554,7 @@ def test_a_restore_after_another_reset_was_noted_is_noticed(server, phone, tmp_p
     expected = rows_of(server.home)
     if first == "operator":
         with server.home.transaction():
-            engine.force_reset(server.home, a.replica.meta.device, server.time.ms)
+            upkeep.force_reset(server.home, a.replica.meta.device, server.time.ms)
     a.cut(), b.cut()
     if first == "horizon":
         fill(b, 1)
@@ -599,7 +599,7 @@ def test_a_device_that_has_to_start_over_while_it_heals_goes_on_healing(server, 
     only_welcomed(server, a)
     until(server, a, lambda: isinstance(server.heard[-1], Pull))
     with server.home.transaction():
-        engine.force_reset(server.home, a.replica.meta.device, server.time.ms)
+        upkeep.force_reset(server.home, a.replica.meta.device, server.time.ms)
     a.crash()
     sync(server, a)
     assert rows_of(server.home) == expected == a.look()

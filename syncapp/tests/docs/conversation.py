@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from syncapp import engine
+from syncapp import engine, greetings
 from syncapp.core.messages import Hello, Push, WireRow, encode, row_to_wire, text_to_up, wire_to_row
 from syncapp.tests.simulation.memory import MemoryRepository
 
@@ -27,7 +27,7 @@ class Household:
         self.repository = MemoryRepository(entities_of(entities), USER, epoch="e" * 32)
         with self.repository.transaction():
             hello = Hello(device=PHONE, node=case["node"], former_nodes=case["formerNodes"])
-            engine.greet(self.repository, hello, USER, self.now_ms)
+            greetings.greet(self.repository, hello, USER, self.now_ms)
             rows = [wire_to_row(msgspec.convert(each, WireRow)) for each in case["rows"]]
             head = replace(self.repository.read_head(), horizon=case["horizon"])
             if rows:

@@ -15,7 +15,8 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.test import override_settings
 
-from syncapp import engine, registry, repository
+from syncapp import engine, greetings, registry, repository
+from syncapp.core.cursor import text_to_cursor
 from syncapp.core.entity import describe, version_of
 from syncapp.core.messages import Changes, Limits, Welcome, encode, row_to_wire, text_to_down
 from syncapp.core.messages import text_to_up as parsed
@@ -54,7 +55,7 @@ class Device:
         """One whole conversation: hello, pull, push, pull."""
         replica, user = self.replica, str(self.household.owner)
         hello = parsed(encode(replica.hello()))
-        greeting = self.household.call(engine.greet, hello, user, self.now_ms())
+        greeting = self.household.call(greetings.greet, hello, user, self.now_ms())
         entities = registry.entities()
         welcome = Welcome(
             time_ms=self.now_ms(),
@@ -78,7 +79,7 @@ class Device:
         more = True
         while more:
             pull = parsed(encode(self.replica.pull(ask=True)))
-            cursor = engine.text_to_cursor(pull.cursor) if pull.cursor else None
+            cursor = text_to_cursor(pull.cursor) if pull.cursor else None
             page = self.household.call(engine.changes_since, cursor, str(self.household.owner))
             rows = [row_to_wire(row) for row in page.rows]
             frame = Changes(

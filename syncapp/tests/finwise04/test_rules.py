@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from syncapp import engine
+from syncapp import upkeep
 from syncapp.tests.device.harness import HOME, sync
 from syncapp.tests.finwise04.app import iso, ms_of
 from syncapp.tests.finwise04.rig import records_of
@@ -264,7 +264,7 @@ def test_rule_4_also_when_the_household_has_forgotten_the_tombstone(server, new_
     settle(other)
     server.time.pass_s(200 * 24 * 3600)
     with server.home.transaction():
-        assert engine.compact(server.home, server.time.ms) == 1
+        assert upkeep.compact(server.home, server.time.ms) == 1
     away.come_online()
     assert group not in away.app.kept["AccountGroup"]
 
@@ -278,7 +278,7 @@ def test_rule_4_an_old_edit_of_what_is_forgotten_brings_nothing_back(server, new
     settle(other)
     server.time.pass_s(200 * 24 * 3600)
     with server.home.transaction():
-        assert engine.compact(server.home, server.time.ms) == 1
+        assert upkeep.compact(server.home, server.time.ms) == 1
     away.come_online()
     assert records_of(server)["AccountGroup"] == {}
     assert away.app.kept["AccountGroup"] == {}

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 
 from syncapp.core.errors import Busy
-from syncapp.engine import RETENTION_MS
 from syncapp.management.commands import compact_tombstones as compacting
 from syncapp.tests.household import Household, now_ms
 from syncapp.tests.operator.commands import run
 from syncapp.tests.socket.phone import Phone
+from syncapp.upkeep import RETENTION_MS
 from tenants.models import AuditEntry, Tenant, Token, User
 
 

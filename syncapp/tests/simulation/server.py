@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from syncapp import engine
+from syncapp import engine, greetings
 from syncapp.core import messages
 from syncapp.core.cursor import START, Cursor, Position, end_of, text_to_anchor, text_to_cursor
 from syncapp.core.entity import describe, version_of
@@ -137,7 +137,7 @@ class Server:
         elif isinstance(frame, Pull):
             if standing.told_reset:
                 told, standing.told_reset = standing.told_reset, ""
-                self._call(engine.note_reset, standing.device_id, self.now_ms(), told)
+                self._call(greetings.note_reset, standing.device_id, self.now_ms(), told)
                 self._after_commit()
             self._pull(standing, frame)
         elif isinstance(frame, Ping):
@@ -151,7 +151,7 @@ class Server:
         if standing.is_greeted:
             raise OutOfTurn()
         now_ms = self.now_ms()
-        greeting = self._call(engine.greet, hello, socket.user, now_ms)
+        greeting = self._call(greetings.greet, hello, socket.user, now_ms)
         if not greeting.is_identity_taken:
             nodes = {hello.node, *hello.former_nodes}
             self.oracle.greeted(hello.device, nodes, hello.acknowledged)
@@ -248,7 +248,7 @@ class Server:
     def _note(self, socket: Socket, standing: Standing, ping: Ping) -> None:
         who = (standing.device_id, socket.user)
         head = self._call(
-            engine.note_ping, *who, ping, self.now_ms(), standing.anchor, standing.acknowledged
+            greetings.note_ping, *who, ping, self.now_ms(), standing.anchor, standing.acknowledged
         )
         self._after_commit()
         self.head = max(self.head, head.seq)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from syncapp import engine
+from syncapp import engine, upkeep
 from syncapp.core.errors import Refused
 from syncapp.core.messages import BATCH_MAX_ROWS
 from syncapp.core.session import BEAT_MS, Disconnect
@@ -512,7 +512,7 @@ class Simulation:
 
     def _compact(self) -> None:
         now_ms = self.server_ms()
-        count = self.ground.call(engine.compact, now_ms)
+        count = self.ground.call(upkeep.compact, now_ms)
         self.oracle.compacted_to(self.ground.rows(), self.ground.head().horizon, now_ms)
         self.say(f"{count} tombstones are compacted")
         self.server.compare()
@@ -568,10 +568,10 @@ class Simulation:
             self.server.restart(1012)
 
     def _force_reset(self) -> None:
-        self._cure(engine.force_reset, "has to start over")
+        self._cure(upkeep.force_reset, "has to start over")
 
     def _revoke(self) -> None:
-        self._cure(engine.revoke, "is revoked")
+        self._cure(upkeep.revoke, "is revoked")
 
     def _forget(self) -> None:
         device_id = self._cure(_forget, "is forgotten")

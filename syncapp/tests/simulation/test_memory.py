@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from syncapp import engine
+from syncapp import engine, greetings, upkeep
 from syncapp.core.cursor import text_to_cursor
 from syncapp.core.messages import Change, Hello, Push
 
@@ -23,7 +23,7 @@ NODE = "00000000000000aa"
 def household() -> MemoryRepository:
     repository = MemoryRepository(HOUSEHOLD, USER)
     with repository.transaction():
-        engine.greet(repository, Hello(device=PHONE, node=NODE), USER, NOW)
+        greetings.greet(repository, Hello(device=PHONE, node=NODE), USER, NOW)
     return repository
 
 
@@ -95,8 +95,8 @@ def test_compaction_takes_only_tombstones_that_everybody_has_read(household):
     change = new_group(1, "Sparen")
     push(household, change)
     household.write_by_hand("account_group", change.id, NOW, None)
-    later = NOW + engine.RETENTION_MS + 1000
+    later = NOW + upkeep.RETENTION_MS + 1000
     with household.transaction():
-        assert engine.compact(household, later) == 1
+        assert upkeep.compact(household, later) == 1
     assert household.all_rows() == {}
     assert household.read_head().horizon != ""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from syncapp import engine
+from syncapp import greetings
 from syncapp.core.messages import Ping
 from syncapp.management.commands import sync_now as sync_now_command
 from syncapp.management.commands import sync_status as sync_status_command
@@ -37,7 +37,9 @@ def test_sync_status_shows_every_device_and_why_its_light_is_what_it_is(
 ) -> None:
     device = household.device("Annas phone")
     device.pull()
-    household.call(engine.note_ping, device.id, device.user, Ping(cursor=device.cursor), now_ms())
+    household.call(
+        greetings.note_ping, device.id, device.user, Ping(cursor=device.cursor), now_ms()
+    )
     text, code = run("sync_status", household.id)
     assert code == 0
     assert "in step: Every device has confirmed the newest state: 1 of 1." in text
@@ -47,7 +49,7 @@ def test_sync_status_shows_every_device_and_why_its_light_is_what_it_is(
 def test_sync_status_finds_a_stuck_device(household: Household) -> None:
     device = household.device("Annas phone")
     stuck = Ping(cursor=None, pending=3, oldest_pending_ms=300_000)
-    household.call(engine.note_ping, device.id, device.user, stuck, now_ms())
+    household.call(greetings.note_ping, device.id, device.user, stuck, now_ms())
     text, code = run("sync_status", household.id)
     assert code == 3
     assert "Waiting on it for 5 min without progress: 3." in text
