@@ -45,11 +45,10 @@ def editor(server: RealServer, colleague: str, new_context: Callable[..., Browse
 def test_a_viewer_cannot_push_is_told_and_gives_up_what_is_never_sent(
     server: RealServer, colleague: str, editor: Page, laptop: Page
 ) -> None:
-    lose_network(editor)
-    add_account(editor, "Nicht erlaubt")
     make_member(server, colleague, "viewer")
-    find_network(editor)
+    add_account(editor, "Nicht erlaubt")
     expect(light(editor)).to_contain_text("Nur Lesezugriff – 1 Änderung wird nicht gesendet")
+    expect(editor.get_by_role("button", name="Konto anlegen")).to_have_count(0)
     expect(account(editor, "Nicht erlaubt")).to_be_visible()
     add_account(laptop, "Erlaubt")
     expect(account(editor, "Erlaubt")).to_be_visible()

@@ -218,6 +218,20 @@ export class DataService {
     return this.safely(() => hearing.onTime(this.ground, serverMs))
   }
 
+  /** The server has said that this person may only look: sooner than the next welcome would. */
+  onForbidden(): Promise<void> {
+    return this.safely(() =>
+      write(
+        this.ground,
+        ({ meta }) => {
+          meta.role = "viewer"
+          return Promise.resolve()
+        },
+        { asSender: true },
+      ),
+    )
+  }
+
   moveHousehold(): Promise<string | null> {
     return this.safely(() => identity.moveHousehold(this.ground))
   }

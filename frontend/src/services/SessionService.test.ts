@@ -100,6 +100,20 @@ test("asked twice at once, the server is asked once", async () => {
   expect(api.asked).toEqual(["GET /api/session"])
 })
 
+test("a late word of the socket before does not outlast the answer that was on its way", async () => {
+  api.user = ANNA
+  const put = registry.putToldHouseholds.bind(registry)
+  const late: Promise<boolean>[] = []
+  vi.spyOn(registry, "putToldHouseholds").mockImplementationOnce(async (user, told) => {
+    session.ended() // somebody else's household was still being left
+    late.push(session.refresh())
+    await put(user, told)
+  })
+  await session.refresh({ takesOver: true })
+  await Promise.all(late)
+  expect(session.state).toMatchObject({ user: ANNA, isSignedIn: true })
+})
+
 test("signing out ends the session on the server, and keeps what is here", async () => {
   api.user = ANNA
   await session.refresh({ takesOver: true })

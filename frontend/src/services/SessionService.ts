@@ -63,14 +63,18 @@ export class SessionService {
    * takesOver: who is signed in is the one whose data is shown from now on.
    */
   async refresh({ takesOver = false } = {}): Promise<boolean> {
-    this.asking ??= this.ask(takesOver).finally(() => {
-      this.asking = null
+    if (this.asking !== null) return this.asking
+    const asking = this.ask(takesOver).finally(() => {
+      if (this.asking === asking) this.asking = null
     })
-    return this.asking
+    this.asking = asking
+    return asking
   }
 
   /** A socket was told to sign in, or a request was. */
   ended(): void {
+    // An answer that is on its way was perhaps given before: who asks now is asked for anew.
+    this.asking = null
     if (this.state.isSignedIn === false) return
     this.set({ isSignedIn: false })
     this.events.turned(false)

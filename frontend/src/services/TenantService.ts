@@ -3,7 +3,7 @@
 
 import Dexie from "dexie"
 
-import type { Evicted, Household } from "../types"
+import type { Evicted, Household, Role } from "../types"
 import { type KnownDevice, type ToldDevice, getDevices, postDevice, postName } from "./api"
 import { MACHINE, label, newId } from "./data/world"
 import { DataService } from "./DataService"
@@ -321,14 +321,13 @@ export class TenantService implements HouseholdPort {
           this.pendingHere = painted.pendingCount
           this.tell()
         }
+        const own = replica()
+        if (own !== undefined && own.role !== painted.role) this.hearRole(own, painted.role)
         events.painted(painted)
       },
-      welcomed: ({ role, created }) => {
+      welcomed: ({ created }) => {
         const own = replica()
         if (own === undefined) return
-        // Newer than what the session told.
-        this.told = this.told.map((each) => (each.id === own.household ? { ...each, role } : each))
-        if (own.role !== role) void this.keep({ ...own, role })
         if (this.open?.data.name === databaseName(id)) {
           void this.beRemembered(this.open)
           this.sendElsewhere()
@@ -344,6 +343,12 @@ export class TenantService implements HouseholdPort {
       nameOf: (user) => this.people[user] ?? null,
       gone: () => void this.wentAway(id),
     }
+  }
+
+  /** What a person may do, newer than what the session has told. */
+  private hearRole(own: Replica, role: Role): void {
+    this.told = this.told.map((each) => (each.id === own.household ? { ...each, role } : each))
+    if (own.role !== role) void this.keep({ ...own, role })
   }
 
   /** The id of a household that was born here is somebody else's: it has a fresh one. */

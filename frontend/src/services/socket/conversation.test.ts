@@ -162,6 +162,17 @@ test("what is cut off on its way is tried in smaller portions, which grow when t
   expect(portions.slice(4)).toEqual([2, 2, 2, 3])
 })
 
+test("a push that is forbidden says what its person may do by now, and settles nothing", async () => {
+  await hear(WELCOME)
+  const page = { type: "changes", rows: [], from: 0, to: 0, cursor: "c", more: false, head: 0 }
+  await hear(page as DownFrame)
+  await hear({ type: "error", of: "push", code: "forbidden", message: "no", retryable: false })
+  expect((await data.meta()).role).toBe("viewer")
+  expect((await data.standing(9)).counts.pending).toBe(1)
+  await data.discardUnsendable()
+  expect((await data.standing(9)).counts.pending).toBe(0)
+})
+
 test("many edits in a moment do not hold up what comes after them", async () => {
   await hear(WELCOME)
   const looks = vi.spyOn(data, "facts")

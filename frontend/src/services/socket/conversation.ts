@@ -228,6 +228,7 @@ export class Conversation {
       case "error": {
         this.lastError = frame.message
         this.lastCode = frame.code
+        if (frame.code === "forbidden" && frame.of === "push") await data.onForbidden()
         const mayMove = frame.of === "hello" && frame.code === "not_yours"
         const household = mayMove ? await data.moveHousehold() : null
         if (household !== null) this.line.householdMoved(household)
