@@ -31,6 +31,10 @@ from .test_many import MAKE, count_of
 PENDING = 120
 CONNECTION_CARRIES = 24_000  # bytes from the device: some of the pending changes, by far not all
 ANSWER_S = 30
+PENDING_COUNT = """
+    document.getElementById("app").__vue_app__.config.globalProperties
+        .$pinia._s.get("webSocket").pendingCount
+"""
 
 
 class Way:
@@ -86,9 +90,10 @@ def test_what_no_single_connection_can_carry_arrives_in_portions(
     before = count_of(laptop)
     lose_network(far)
     far.evaluate(MAKE, PENDING)
+    far.wait_for_function(f"count => ({PENDING_COUNT}) === count", arg=PENDING)  # shown in bursts
     way.proxy.device_bytes_max = CONNECTION_CARRIES
     find_network(far)
-    far.wait_for_function(HAS_SENT_SOME, arg=PENDING)
+    far.wait_for_function(f"count => ({PENDING_COUNT}) < count", arg=PENDING)
     assert way.proxy.cuts > 0
     way.proxy.device_bytes_max = 0
     wait_until_up_to_date(far)
@@ -153,8 +158,3 @@ def shoot(page: Page, name: str) -> None:
 
 
 LOOK = "document.dispatchEvent(new Event('visibilitychange'))"
-
-HAS_SENT_SOME = """count => {
-    const { $pinia } = document.getElementById("app").__vue_app__.config.globalProperties
-    return $pinia._s.get("webSocket").pendingCount < count
-}"""

@@ -158,7 +158,9 @@ def empty(household: Household) -> None:
         from syncapp.repository import seed
 
         seed(inside, household.schema, household.owner)
-    Membership.objects.filter(tenant=household.id).update(turned_away_at=None)
+    members = Membership.objects.filter(tenant=household.id)
+    members.exclude(user=household.owner).delete()
+    members.update(turned_away_at=None)
 
 
 __all__ = ["Household", "Speaker", "connection", "empty", "now_ms"]
