@@ -6,6 +6,7 @@ import json
 import secrets
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
@@ -17,7 +18,8 @@ from syncapp.admin.cures import CURES
 from syncapp.tests.household import Household, Speaker
 from syncapp.tests.operator.commands import run
 from tenants.memberships import set_role
-from tenants.models import Tenant, User
+from tenants.models import AuditEntry, Tenant, User
+from tenants.provisioning import delete_household
 from tenants.tokens import create_token
 
 SECRET = "4711.4711"
@@ -58,15 +60,28 @@ def browser(household: Household) -> Client:
 
 
 @pytest.fixture
+def full(psql: psycopg.Connection) -> Callable[[], AbstractContextManager[None]]:
+    """Within its block nothing more can be written down."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        table = "ALTER TABLE public.tenants_auditentry"
+        psql.execute(f"{table} ADD CONSTRAINT full_now CHECK (false) NOT VALID")
+        try:
+            yield
+        finally:
+            psql.execute(f"{table} DROP CONSTRAINT full_now")
+
+    return block
+
+
+@pytest.fixture
 def full_audit(
-    psql: psycopg.Connection, browser: Client, rows: object, bert: User
+    full: Callable[[], AbstractContextManager[None]], browser: Client, rows: object, bert: User
 ) -> Iterator[None]:
     """Nothing more can be written down: the last of what the fixtures do."""
-    psql.execute(
-        "ALTER TABLE public.tenants_auditentry ADD CONSTRAINT full_now CHECK (false) NOT VALID"
-    )
-    yield
-    psql.execute("ALTER TABLE public.tenants_auditentry DROP CONSTRAINT full_now")
+    with full():
+        yield
 
 
 def inside(household: Household, path: str) -> str:
@@ -199,6 +214,47 @@ def test_commands_hold_to_it_too(
         run(*(each.format(**names) for each in arguments))
     assert everything(psql, household) == before
     assert SECRET not in capsys.readouterr().out
+
+
+REPAIRS = {
+    "a trigger": ("DROP TRIGGER sync_2_stamp ON {s}.account", "trigger_missing"),
+    "a member": ("DELETE FROM {s}.sync_member", "members_differ"),
+    "the household's tables": ("DROP TABLE {s}.account, {s}.sync_head", "table_missing"),
+    "all of it": ("DROP SCHEMA {s} CASCADE", "tenant_without_schema"),
+}
+
+
+@pytest.fixture
+def patient(households: Callable[[], Household]) -> Iterator[Household]:
+    """A household of its own: what is done to its schema must not meet another test."""
+    made = Household.provision("Patient")
+    yield made
+    delete_household(made.id)
+    Tenant.objects.filter(pk=made.id).delete()
+
+
+@pytest.mark.parametrize("lost", REPAIRS)
+def test_the_doctor_mends_nothing_that_it_cannot_write_down(
+    lost: str,
+    patient: Household,
+    psql: psycopg.Connection,
+    full: Callable[[], AbstractContextManager[None]],
+) -> None:
+    statement, code = REPAIRS[lost]
+    psql.execute(statement.replace("{s}", patient.schema))
+    tenant = Tenant.objects.get(pk=patient.id)
+    with full():
+        said = run("sync_doctor", str(patient.id), "--repair", "--json")
+        assert said.code == 1
+        (found,) = said.facts["found"]
+        assert code in {each["code"] for each in found["findings"]} and not found["repaired"]
+    assert Tenant.objects.get(pk=patient.id).status == tenant.status
+    still = run("sync_doctor", str(patient.id), "--json").facts["found"]
+    assert still == [found]
+
+    run("sync_doctor", str(patient.id), "--repair", "--json")
+    entry = AuditEntry.objects.get(tenant=tenant, action="repair")
+    assert code in entry.detail
 
 
 def test_the_test_knows_every_cure(households: Callable[[], Household]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from syncapp.core.errors import SyncError
 from syncapp.doctor import Finding, look, mend
@@ -92,8 +93,6 @@ def _visit(tenant: Tenant, wanted: set[str], wants_repair: bool) -> Case:
             case.findings = _examine(tenant, wanted)
             left = {(each.code, each.place) for each in case.findings}
             case.mended = [each for each in before if (each.code, each.place) not in left]
-            codes = sorted({each.code for each in case.mended})
-            audit.note(audit.Action.REPAIR, tenant, detail=", ".join(codes))
     except (SyncError, CannotComplete) as error:
         case.failed = str(error)
     except Exception as error:  # a household that cannot be looked at must not hide the others
@@ -121,36 +120,52 @@ def _examine(tenant: Tenant, wanted: set[str]) -> list[Finding]:
 
 
 def _repair(tenant: Tenant, findings: list[Finding]) -> None:
+    """Mend what can be mended, and write it down in the same transaction: both, or neither.
+
+    A migration is a transaction of its own: the household's line says how it went, and a
+    household that is left migrated and nothing else is sound.
+    """
     codes = {each.code for each in findings}
     if "tenant_without_schema" in codes:
-        # Empty tables would make every device believe that its household is empty.
-        _close(tenant, "The schema is gone. Restore a backup, or import an export.")
+        with transaction.atomic():
+            # Empty tables would make every device believe that its household is empty.
+            _close(tenant, "The schema is gone. Restore a backup, or import an export.")
+            _write_down(tenant, findings)
         return
     if "tenant_behind" in codes:
         migrate_household(tenant)
+    call_in_tenant(tenant.id, _mend, tenant, findings)
+
+
+def _mend(connection: Any, tenant: Tenant, findings: list[Finding]) -> None:
+    codes = {each.code for each in findings}
     lost = {each.place for each in findings if each.code == "table_missing"}
     has_lost_rows = bool(lost & {each.table for each in tables().values()})
     if has_lost_rows and "sync_head" in lost:
         # Devices could heal it, but only in the epoch that is gone, too.
         _close(tenant, "Tables are gone. Restore a backup, or import an export.")
+        _write_down(tenant, findings)
         return
     if codes & {"table_missing", "trigger_missing", "function_differs"}:
         complete(tenant.schema_name)
-    rows = call_in_tenant(tenant.id, look, tenant.id, _roles(tenant))
+    roles = _roles(tenant)
+    rows = look(connection, tenant.id, roles)
     if has_lost_rows and any(each.code == "head_missing" for each in rows):
         _close(tenant, "Tables are gone. Restore a backup, or import an export.")
-        return
-    call_in_tenant(tenant.id, _mend, tenant, rows, has_lost_rows)
+    else:
+        mend(connection, tenant.id, rows, roles, has_lost_rows=has_lost_rows)
+    _write_down(tenant, [*findings, *rows])
+
+
+def _write_down(tenant: Tenant, findings: list[Finding]) -> None:
+    codes = sorted({each.code for each in findings if each.is_mendable})
+    audit.note(audit.Action.REPAIR, tenant, detail=", ".join(codes))
 
 
 def _close(tenant: Tenant, trouble: str) -> None:
     """Devices wait, and keep what they have, until somebody has seen to it."""
     tenant.status, tenant.trouble = Tenant.Status.MAINTENANCE, trouble
     tenant.save(update_fields=["status", "trouble"])
-
-
-def _mend(connection: Any, tenant: Tenant, rows: list[Finding], has_lost_rows: bool) -> None:
-    mend(connection, tenant.id, rows, _roles(tenant), has_lost_rows=has_lost_rows)
 
 
 def _roles(tenant: Tenant) -> dict[str, str]:
