@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 import pytest
@@ -123,6 +124,18 @@ def test_axe_finds_nothing_and_nothing_sticks_out(
     page = context.new_page()
     found = [each for path in pages(lindners) for each in troubles_of(page, path)]
     assert not found, "\n".join(found)
+
+
+def test_german_buttons_say_it_in_german_order(
+    lindners: Lindners, opened: Callable[..., BrowserContext]
+) -> None:
+    membership = Membership.objects.get(tenant_id=lindners.id, user=lindners.anna)
+    page = opened(lindners.operator, language="de", viewport=DESK).new_page()
+    page.goto(f"/admin/tenants/membership/{membership.pk}/change/")
+    if folder := os.environ.get("FINWISE_SHOTS"):  # for people to look at
+        page.screenshot(path=f"{folder}/de-delete.png")
+    page.get_by_role("link", name="Mitgliedschaft löschen").click()
+    expect(page).to_have_url(re.compile("/delete/$"))
 
 
 # --- /sync/ live, and without JavaScript -------------------------------------------------------

@@ -82,7 +82,7 @@ class TenantAdmin(ModelAdmin):
 
     # --- the list
 
-    @admin.display(description=gettext_lazy("Light"))
+    @admin.display(description=gettext_lazy("Sync light"))
     def light(self, tenant: Tenant) -> str:
         seen = _summary(tenant)
         light = Light.GREY
