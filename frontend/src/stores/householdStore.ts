@@ -16,18 +16,20 @@ export const useHouseholdStore = defineStore("household", () => {
     () => households.value.find((household) => household.id === currentId.value) ?? null,
   )
   const role = computed(() => current.value?.role ?? null)
-  /** Who may only look, or is no member any more, makes nothing that would never be sent. */
-  const isReadOnly = computed(() => {
+  /** The server says that this person does not belong to the current household any more. */
+  const isOut = computed(() => {
     const { status } = sync
-    const isOut = status.kind === "blocked" && status.reason === "not_yours"
-    return role.value === "viewer" || isOut
+    return status.kind === "blocked" && status.reason === "not_yours"
   })
+  /** Who may only look, or is no member any more, makes nothing that would never be sent. */
+  const isReadOnly = computed(() => role.value === "viewer" || isOut.value)
 
   return {
     households,
     currentId,
     current,
     role,
+    isOut,
     isReadOnly,
     /** Make a household, offline too, and show it. Throws Trouble. */
     create: (name: string) => services().households.create(name),
