@@ -118,6 +118,8 @@ class Hearing(Settling):
                 return "stored"  # nothing new, nothing written
             self.received += len(frame.rows)
             if frame.more or meta.is_walking:
+                if meta.is_walking and meta.reset is None:
+                    self._note_made_anew(frame.rows, frame.head)
                 self.store.stage(frame.rows)
             else:
                 self._take_into_base(frame.rows, frame.head)
@@ -134,12 +136,25 @@ class Hearing(Settling):
             self.store.put_meta(meta)
             return "stored"
 
+    def _note_made_anew(self, rows: Sequence[WireRow], head: int) -> None:
+        """Where the pages before have told a tombstone, and this one a newer existence.
+
+        The tombstone counts as in `_decided`, though nobody was shown it: staged over, it would
+        be forgotten, and what it has in common with the base would remain.
+        """
+        told = {(each.entity, each.id): each.stamps.get(EXISTS, each.stamp) for each in rows}
+        staged = self.store.staged_among(told)
+        gone_at = {(row.entity, row.id): row.stamps[EXISTS] for row in staged if not row.is_here}
+        if not gone_at:
+            return
+        self.store.note_revived((key for key in gone_at if told[key] > gone_at[key]), head)
+
     def _take_into_base(self, rows: Sequence[WireRow], head: int) -> None:
         """Merge rows of the server into the base. head: when the page was read.
 
         By stamp: until a restore is noticed, this device may be the only one that still has the
-        newer value. But see `_decided`; where an ack has written over a tombstone, the row counts
-        as one, as soon as a page has been read later than that.
+        newer value. But see `_decided`; where an ack or a walk has written over a tombstone, the
+        row counts as one, as soon as a page has been read later than that.
         """
         revived = self.store.revived()
         told: list[Row | WireRow] = []

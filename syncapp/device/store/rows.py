@@ -8,7 +8,7 @@ from syncapp.core.change import Row
 from syncapp.core.messages import WireRow
 
 from .database import Database
-from .packing import Key, packed, row, wire
+from .packing import Key, packed, row, to_json, wire
 
 
 class BaseRows(Database):
@@ -54,8 +54,16 @@ class BaseRows(Database):
             ((*packed(each), revived_at) for each in rows),
         )
 
+    def note_revived(self, keys: Iterable[Key], head: int) -> None:
+        """A walk has told their tombstones and, with a page of this head, a newer existence."""
+        self.run_many(
+            "UPDATE base SET revived_at = ? WHERE entity = ? AND id = ? AND revived_at = 0",
+            ((head, *key) for key in keys),
+        )
+
     def revived(self) -> dict[Key, int]:
-        """Rows over whose tombstone an ack has written and no page has told since, and its head."""
+        """Rows over whose tombstone an ack or a walk has written and no page has told since, and
+        its head."""
         found = self.run("SELECT entity, id, revived_at FROM base WHERE revived_at > 0")
         return {(entity, row_id): revived_at for entity, row_id, revived_at in found}
 
@@ -87,6 +95,15 @@ class BaseRows(Database):
             "SELECT fields, stamp, stamps FROM staging WHERE entity = ? AND id = ?", *key
         ).fetchone()
         return None if found is None else row(*key, *found)
+
+    def staged_among(self, keys: Iterable[Key]) -> list[Row]:
+        found = self.run(
+            "SELECT s.entity, s.id, s.fields, s.stamp, s.stamps FROM json_each(?) wanted"
+            " JOIN staging s ON s.entity = json_extract(wanted.value, '$[0]')"
+            " AND s.id = json_extract(wanted.value, '$[1]')",
+            to_json(list(keys)).decode(),
+        )
+        return [row(*each) for each in found]
 
     def staged_keys(self) -> list[Key]:
         return self.run("SELECT entity, id FROM staging").fetchall()

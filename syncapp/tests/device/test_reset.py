@@ -383,6 +383,44 @@ def test_of_a_tombstone_that_a_walk_has_told_nothing_remains_when_it_was_compact
     assert b.look() == rows_of(server.home)
 
 
+def test_of_a_tombstone_that_a_broken_walk_has_told_nothing_remains_when_it_was_compacted(
+    server, phone
+):
+    """B's walk breaks off behind a tombstone. Before it goes on, the server has compacted that,
+    and C's late delete has left the bare fact. Found by simulation seed 1520508."""
+    a, b, c = phone(), phone(), phone()
+    (group,) = fill(a, 1)
+    sync(server, a, b, c)
+    b.cut(), c.cut()
+    a.replica.delete("account_group", group)
+    sync(server, a)
+    for _ in range(2):
+        fill(a, 1, "danach")
+        sync(server, a)
+    server.page_limit = 1
+    b.online()
+    while len(b.store.staged()) < 2:  # of three pages
+        server.take(b.link, b.link.up.popleft())
+        server.deliver()
+        while b.hear_one():
+            pass
+    b.cut()
+    server.time.pass_s(1)
+    c.replica.delete("account_group", group)
+    server.time.pass_s(91 * DAY_S)
+    for _ in range(2):  # A has read past it, and says so with its beat
+        server.time.pass_s(20)
+        sync(server, a)
+        a.do(a.talk.timer(a.now))
+        pump(server, a)
+    compact(server)
+    sync(server, c)
+    assert set(rows_of(server.home)["account_group", group][0]) == {EXISTS}
+    server.resets.clear()
+    sync(server, b)
+    assert not server.resets and b.look() == rows_of(server.home)
+
+
 def test_a_page_that_was_read_before_an_ack_does_not_take_back_what_it_told(server, pair):
     a, b = pair
     (group,) = fill(a, 1)

@@ -23,8 +23,8 @@ const idOf = ({ entity, id }: StoredRow): Id => [entity, id]
  * Merge rows of the server into the base. Returns how many of them are new here.
  *
  * By stamp: until a restore is noticed, this device may be the only one that still has the newer
- * value. But see `decided`; where an ack has written over a tombstone, the row counts as one, as
- * soon as a page has been read (head) later than that.
+ * value. But see `decided`; where an ack or a walk has written over a tombstone, the row counts as
+ * one, as soon as a page has been read (head) later than that.
  */
 export async function takeIntoBase(
   db: Tables,
@@ -75,6 +75,33 @@ function decided(base: Row, told: Row): Row {
 /** Stage a page. A row that comes twice in a walk is newer the second time. */
 export async function stage(db: Tables, rows: readonly WireRow[]): Promise<void> {
   await db.staging.bulkPut(rows.map(storedWire))
+}
+
+/**
+ * Where the pages of a walk before have told a tombstone, and this one (of this head) a newer
+ * existence: the tombstone counts as in `decided`, though nobody was shown it. Staged over, it
+ * would be forgotten, and what it has in common with the base would remain.
+ */
+export async function noteMadeAnew(
+  db: Tables,
+  rows: readonly WireRow[],
+  head: number,
+): Promise<void> {
+  if ((await db.base.limit(1).count()) === 0) return // a first load
+  const told = rows.map((wire) => rowOf(storedWire(wire)))
+  const staged = await db.staging.bulkGet(told.map(({ entity, id }): Id => [entity, id]))
+  const anew = told.filter(({ stamps }, n) => {
+    const before = staged[n] === undefined ? null : rowOf(staged[n])
+    if (before === null || isHere(before)) return false
+    return stampAt(stamps, EXISTS) > stampAt(before.stamps, EXISTS)
+  })
+  if (anew.length === 0) return
+  const bases = await db.base.bulkGet(anew.map(({ entity, id }): Id => [entity, id]))
+  await db.base.bulkPut(
+    bases
+      .filter((base) => base !== undefined)
+      .map((base) => ((base.revivedAt ?? 0) > 0 ? base : { ...base, revivedAt: head })),
+  )
 }
 
 /** The whole walk becomes part of the base. head: when its last page was read. */

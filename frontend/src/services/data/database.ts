@@ -1,8 +1,9 @@
 // One IndexedDB database for each (person, household): its tables, and its errors in words.
 //
 // base      each row as the server last decided it. kept: the server has it no more, but an edit
-//           of it is undecided. revivedAt: an ack has written over its tombstone; the newest
-//           head that such an ack named; absent or 0: a page has told it since
+//           of it is undecided. revivedAt: an ack has written over its tombstone, or a
+//           walk that goes on; the newest head that such an ack or page named; absent or 0: a
+//           page has told it since
 // staging   the pages of a walk that is not complete
 // heal      whole rows that a restored server lacks, to be sent as `rows`; a new version with
 //           every write, so that an ack settles only what it answers. isParked: refused so far.

@@ -7,7 +7,15 @@ import type { Row } from "../../sync/core/change"
 import { newest, observe } from "../../sync/core/clock"
 import type { Changes, ResetReason, Welcome, WireRow } from "../../sync/core/messages"
 import { type Entry, keyOf, lower, newestOf, restampAhead, wasNeverSent } from "../../sync/core/outbox"
-import { baseRows, mergeStaging, noteWhatIsMissing, replaceBaseByStaging, stage, takeIntoBase } from "./base"
+import {
+  baseRows,
+  mergeStaging,
+  noteMadeAnew,
+  noteWhatIsMissing,
+  replaceBaseByStaging,
+  stage,
+  takeIntoBase,
+} from "./base"
 import { type Key, type Tables, rowOf } from "./database"
 import {
   CONFLICT,
@@ -173,6 +181,7 @@ export async function onChanges(
         return "stored"
       }
       if (frame.more || meta.isWalking) {
+        if (meta.isWalking && meta.reset === null) await noteMadeAnew(db, rows, frame.head)
         await stage(db, rows)
         ground.received += rows.length
       } else {

@@ -75,6 +75,15 @@ test("of a tombstone that an open walk has told nothing remains when it was comp
   expect(await fieldsInBase()).toEqual([{ exists: false }])
 })
 
+test("nor when the walk itself tells what was made of it since", async () => {
+  await told([here], 0, 1)
+  await told([gone], 1, 2, true)
+  await told([bare(at(12))], 2, 3, true)
+  expect(await fieldsInBase()).toEqual([here.fields]) // nothing is shown before it is complete
+  await told([], 3, 4)
+  expect(await fieldsInBase()).toEqual([{ exists: false }])
+})
+
 test("nor of one that was told after the row had been deleted here", async () => {
   await told([here], 0, 1)
   await data.remove("account_group", GROUP)
