@@ -28,11 +28,18 @@ from .doing import (
 def test_offline_work_survives_a_reload_and_a_closed_tab_and_is_sent_without_a_click(
     laptop: Page, phone: Page
 ) -> None:
+    """A01, A09"""
     laptop.wait_for_function("() => navigator.serviceWorker.ready")
     lose_network(laptop)
     add_account(laptop, "Im Zug")
+    assert laptop.evaluate(FOUR_DAYS_PASS) == 1
     laptop.reload()
     expect(account(laptop, "Im Zug")).to_be_visible()
+    warning = laptop.get_by_role("alert").filter(has_text="Seit 4 Tagen")
+    expect(warning).to_contain_text("sieben Tage")
+    warning.get_by_role("button", name="Später").press("Enter")
+    expect(warning).to_have_count(0)
+    expect(laptop.get_by_role("main")).to_be_focused()
     laptop.close()
     again = laptop.context.new_page()
     again.goto("/")
@@ -42,6 +49,34 @@ def test_offline_work_survives_a_reload_and_a_closed_tab_and_is_sent_without_a_c
     find_network(again)
     expect(account(phone, "Im Zug")).to_be_visible()
     wait_until_up_to_date(again)
+
+
+# What waits in the queue was made four days earlier than it was.
+FOUR_DAYS_PASS = """async () => {
+    let aged = 0
+    for (const { name } of await indexedDB.databases()) {
+        const db = await new Promise((done, failed) => {
+            const opening = indexedDB.open(name)
+            opening.onsuccess = () => done(opening.result)
+            opening.onerror = () => failed(opening.error)
+        })
+        if (db.objectStoreNames.contains("outbox")) {
+            const writing = db.transaction("outbox", "readwrite")
+            const reading = writing.objectStore("outbox").openCursor()
+            reading.onsuccess = () => {
+                const cursor = reading.result
+                if (!cursor) return
+                const { value } = cursor
+                cursor.update({ ...value, madeMs: value.madeMs - 4 * 24 * 3600 * 1000 })
+                aged++
+                cursor.continue()
+            }
+            await new Promise(done => { writing.oncomplete = done })
+        }
+        db.close()
+    }
+    return aged
+}"""
 
 
 @pytest.fixture

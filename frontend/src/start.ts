@@ -74,18 +74,18 @@ export async function start(pinia: Pinia, wanted: string | null = null): Promise
   })
 
   async function askToKeep(): Promise<void> {
-    try {
-      sync.isStoragePersistent = await navigator.storage.persist()
-    } catch {
-      sync.isStoragePersistent = null // a browser without, or a page without TLS
-    }
+    await hearPersistence(() => navigator.storage.persist())
   }
 
   async function isKept(): Promise<void> {
+    await hearPersistence(() => navigator.storage.persisted())
+  }
+
+  async function hearPersistence(ask: () => Promise<boolean>): Promise<void> {
     try {
-      sync.isStoragePersistent = await navigator.storage.persisted()
+      sync.persistence = (await ask()) ? "granted" : "refused"
     } catch {
-      sync.isStoragePersistent = null
+      sync.persistence = "unknown" // a browser without, or a page without TLS
     }
   }
 
@@ -140,6 +140,8 @@ export async function start(pinia: Pinia, wanted: string | null = null): Promise
   }
   session.isReady = true
   void isKept()
+  // Some browsers keep what belongs to an app that is installed.
+  addEventListener("appinstalled", () => void askToKeep())
   void quietly(() => sessions.refresh({ takesOver: true }))
   document.addEventListener("visibilitychange", () => {
     // Perhaps signed in again in another tab, or as somebody else.
@@ -165,6 +167,7 @@ function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
   sync.isLeader = painted.isLeader
   sync.lastSuccessMs = painted.lastSuccessMs
   sync.pendingCount = painted.pendingCount
+  sync.oldestMs = painted.oldestMs
   sync.pending = painted.pending
   sync.refused = painted.refused
   sync.overruled = painted.overruled
@@ -176,6 +179,7 @@ function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
 function forget(sync: SyncStore): void {
   sync.household = ""
   sync.pendingCount = 0
+  sync.oldestMs = null
   sync.pending = []
   sync.refused = []
   sync.overruled = []

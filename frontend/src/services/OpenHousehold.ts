@@ -40,6 +40,8 @@ export interface Painted {
   readonly isLoaded: boolean
   readonly role: Role
   readonly pendingCount: number
+  /** When the oldest change was made that only this device has, by its own clock; null: none. */
+  readonly oldestMs: number | null
   readonly pending: readonly PendingItem[]
   readonly refused: readonly RefusedItem[]
   readonly overruled: readonly OverruledItem[]
@@ -357,6 +359,7 @@ export class OpenHousehold implements SyncPort, EditPort {
       isLoaded: facts.isLoaded,
       role: standing.meta.role,
       pendingCount: facts.pending,
+      oldestMs: oldestOf(standing),
       pending: standing.pending.map((entry) => this.pendingItem(entry)),
       refused: standing.refused.map((entry) => this.refusedItem(entry)),
       overruled: this.overruled(),
@@ -521,6 +524,12 @@ const NOT_ALLOWED: Readonly<Record<string, BlockedReason>> = {
 
 function blockedBy({ reason, lastCode }: Picture, role: Role): BlockedReason | null {
   return NOT_ALLOWED[reason] ?? NOT_ALLOWED[lastCode] ?? (role === "viewer" ? "viewer" : null)
+}
+
+/** Refused and parked changes are nowhere else either. */
+function oldestOf({ meta, pending, refused, parked }: Standing): number | null {
+  const made = [...pending, ...refused, ...parked].map(({ madeMs }) => madeMs)
+  return made.length === 0 ? null : Math.min(...made) - meta.offsetMs
 }
 
 /** When the server was heard: the two clocks that tell it are not read at once. */

@@ -13,6 +13,7 @@ import type {
   PendingItem,
   Phase,
   RefusedItem,
+  StoragePersistence,
   SyncOutcome,
   SyncStatus,
 } from "../types"
@@ -40,8 +41,10 @@ export const useWebSocketStore = defineStore("webSocket", () => {
   const parked = shallowRef<readonly ParkedItem[]>([])
   const devices = shallowRef<readonly DeviceItem[]>([])
 
-  /** Whether the browser has promised not to delete what is kept here; null: not known. */
-  const isStoragePersistent = ref<boolean | null>(null)
+  /** When the oldest change was made that only this device has, by its own clock; null: none. */
+  const oldestMs = ref<number | null>(null)
+
+  const persistence = ref<StoragePersistence>("asking")
   /** Whether this tab is the one that talks to the server. */
   const isLeader = ref(false)
   /** What is synced comes back from the server; what is not is lost. null: nothing was deleted. */
@@ -76,7 +79,8 @@ export const useWebSocketStore = defineStore("webSocket", () => {
     overruled,
     parked,
     devices,
-    isStoragePersistent,
+    oldestMs,
+    persistence,
     isLeader,
     evicted,
     isSyncing,

@@ -55,6 +55,12 @@ export type SyncState =
 export type SyncStatus = SyncState & { readonly isAmber: boolean; readonly isSettled: boolean }
 
 /**
+ * Whether the browser has promised not to delete by itself what is kept here. asking: not known
+ * yet; unknown: it does not say.
+ */
+export type StoragePersistence = "asking" | "granted" | "refused" | "unknown"
+
+/**
  * The browser has deleted what was kept here of a household (its name, "" if that is not known).
  *
  * pending: how many changes the server had not got when this device was last heard, and when that
