@@ -83,7 +83,7 @@ class Conversation:
             self.last_error = reason
         if code in TOO_LARGE_CODES:
             # Somebody on the way takes less than the protocol allows.
-            self.replica.batch_bytes_max = max(self.replica.batch_bytes_max // 2, 1)
+            self.replica.carry_less(is_limit=True)
         return self._take(Closed(generation, code), now_ms)
 
     def received(self, generation: int, text: str | bytes, now_ms: int) -> list[Output]:
@@ -140,6 +140,8 @@ class Conversation:
                 return Welcomed(generation, frame.head, is_taken)
             case Changes():
                 came_to = replica.on_changes(frame)
+                if frame.rows and came_to == "stored":
+                    replica.carry_more()
                 return Stored(
                     generation,
                     frame.head,
@@ -148,7 +150,9 @@ class Conversation:
                     is_empty=not frame.rows and came_to == "stored",
                 )
             case Ack():
-                return Acked(generation, frame.of, replica.on_ack(frame))
+                is_copy = replica.on_ack(frame)
+                replica.carry_more()
+                return Acked(generation, frame.of, is_copy)
             case News():
                 return HeadHeard(generation, frame.head)
             case Pong():
@@ -178,7 +182,10 @@ class Conversation:
 
     def _take(self, event: Event, now_ms: int) -> list[Output]:
         facts = self.replica.facts()
+        was_carrying = self.session.awaits != "" or self.session.is_asking
         self.session, actions = step(self.session, event, facts, now_ms, self.chance())
+        if was_carrying and self.session.phase == "offline":
+            self.replica.carry_less()
         return [self._output(action) for action in actions]
 
     def _output(self, action: Action) -> Output:

@@ -75,8 +75,9 @@ class Ground:
         self.changed: set[Key] = set()
         self.sent = self.received = 0
         self.limits = Limits()
-        # Lower than the server's, if somebody on the way takes less.
-        self.batch_bytes_max = self.limits.batch_bytes
+        # How much of what the protocol allows goes into one frame, 0 < portion <= portion_max <= 1:
+        # less where the network is slow or breaks, or somebody on the way takes no larger ones.
+        self.portion = self.portion_max = 1.0
         with store.transaction():
             self._settle_in(household, household_name, _label(name), _label(app))
         self._known_version: str | None = None

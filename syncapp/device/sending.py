@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import msgspec
 
 from syncapp.core.messages import Hello, Household, Ping, Pull, Push, Report, Rows
@@ -11,8 +13,13 @@ from syncapp.core.session import Facts
 from .hearing import Hearing
 from .store import HealRow, Meta
 
+PORTION_MIN = 1e-6  # one row, whatever its size
+PORTION_GROWTH = 1.25  # slower than it shrinks: what fits is found, and kept
+
 
 class Sending(Hearing):
+    portion_min = PORTION_MIN
+
     def facts(self) -> Facts:
         """What the session decides by."""
         meta = self.meta
@@ -47,15 +54,14 @@ class Sending(Hearing):
         )
 
     def pull(self, *, ask: bool) -> Pull:
-        return Pull(cursor=self.meta.cursor, limit=self.limits.batch_rows, ask=ask)
+        return Pull(cursor=self.meta.cursor, limit=self._batch_rows, ask=ask)
 
     def push(self) -> Push:
         """The next changes, perhaps none; their numbers are durable before they leave."""
-        limits = self.limits
         with self.store.transaction():
             meta = self.meta
-            entries = self.store.entries_to_send(limits.batch_rows)
-            batch = cut(entries, size_of, limits.batch_rows, self._batch_bytes)
+            entries = self.store.entries_to_send(self._batch_rows)
+            batch = cut(entries, size_of, self._batch_rows, self._batch_bytes)
             numbers: dict[int, int] = {}
             for entry in batch:
                 if entry.number is None:
@@ -69,9 +75,8 @@ class Sending(Hearing):
 
     def rows_to_heal(self) -> Rows:
         """The next rows of the heal list, perhaps none: then it only reports that it is empty."""
-        limits = self.limits
-        waiting = self.store.heal_rows(limit=limits.batch_rows + 1)
-        batch = cut(waiting, _row_size, limits.batch_rows, self._batch_bytes)
+        waiting = self.store.heal_rows(limit=self._batch_rows + 1)
+        batch = cut(waiting, _row_size, self._batch_rows, self._batch_bytes)
         is_last = len(batch) == len(waiting)
         self._rows_in_flight = frozenset(each.version for each in batch), is_last
         return Rows(rows=[each.wire for each in batch], last=is_last)
@@ -121,9 +126,27 @@ class Sending(Hearing):
     def parked_count(self) -> int:
         return self.store.counts().get("parked", 0) + self.store.count_parked_rows()
 
+    def carry_less(self, *, is_limit: bool = False) -> None:
+        """What was on its way did not get through: the next frames, both ways, are much smaller,
+        or the same one would be tried for ever where the network is slow.
+
+        is_limit: somebody on the way takes no larger ones; then they stay so.
+        """
+        self.portion = max(self.portion / (2 if is_limit else 4), self.portion_min)
+        if is_limit:
+            self.portion_max = self.portion
+
+    def carry_more(self) -> None:
+        """Something got through: the next may be larger again."""
+        self.portion = min(self.portion * PORTION_GROWTH, self.portion_max)
+
+    @property
+    def _batch_rows(self) -> int:
+        return ceil(self.limits.batch_rows * self.portion)
+
     @property
     def _batch_bytes(self) -> int:
-        return min(self.limits.batch_bytes, self.batch_bytes_max)
+        return ceil(self.limits.batch_bytes * self.portion)
 
     def _acknowledged(self, meta: Meta) -> int:
         least = self.store.least_open_number()

@@ -12,6 +12,7 @@ from syncapp.device.address import BadAddress, parse_address
 from syncapp.device.client import DeviceClient
 from syncapp.device.pacer import BURST, PER_SECOND, Pacer
 from syncapp.device.store import Store
+from syncapp.tests.faults.proxy import Proxy
 from syncapp.tests.simulation.household import HOUSEHOLD
 
 from .harness import HOME, Server, rows_of
@@ -92,6 +93,21 @@ async def test_it_comes_back_by_itself(server):
         await a.until(lambda: sum(isinstance(each, Hello) for each in server.heard) == 2)
         await a.until(lambda: a.is_up_to_date)
         assert a.phase == "idle"
+
+
+async def test_a_network_that_cuts_every_large_push_is_got_through(server):
+    async with live(server) as serving, Proxy(serving.port) as proxy:
+        proxy.device_bytes_max = 24_000  # in one connection
+        store = Store(":memory:")
+        async with DeviceClient(proxy.url, TOKEN, store, household=HOME, entities=HOUSEHOLD) as a:
+            a._talk.chance = lambda: 0.0
+            await a.sync()
+            for n in range(200):
+                a.replica.create("account", {"name": f"Konto {n}"})
+            async with asyncio.timeout(60):
+                report = await a.sync()
+        assert report.is_up_to_date and proxy.cuts > 0
+        assert len(server.home.all_rows()) == 200
 
 
 async def test_a_server_that_is_not_there_is_told_in_words():

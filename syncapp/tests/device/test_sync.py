@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from syncapp.core.messages import Pull, Push
+
 from .harness import pump, rows_of, sync
 
 
@@ -205,3 +207,78 @@ def test_frames_that_are_too_large_for_somebody_on_the_way_become_smaller(server
             a.hear_one()
     sync(server, a)
     assert a.replica.pending == 0 and len(server.home.all_rows()) == 300
+
+
+CONNECTION_CARRIES = 24_000  # bytes from the device: some of what waits, by far not all
+
+
+def carry(server, phone) -> bool:
+    """One connection, which breaks when the device has said so much. Returns whether it did."""
+    phone.online()
+    said = 0
+    while phone.link is not None:
+        if not phone.link.up:
+            if not (server.deliver() | phone.hear_one()):
+                return False
+            continue
+        said += len(phone.link.up[0].encode())
+        if said > CONNECTION_CARRIES:
+            phone.cut()
+            return True
+        server.take(phone.link, phone.link.up.popleft())
+    return False
+
+
+def test_what_no_single_connection_can_carry_arrives_in_portions(server, phone):
+    """A push that is cut off each time is not tried in the same size for ever."""
+    a = phone()
+    sync(server, a)
+    for n in range(300):
+        a.replica.create("account", {"name": f"Konto {n}"})
+    a.cut()
+    cuts = 0
+    while carry(server, a):
+        cuts += 1
+        assert cuts < 50, f"{a.replica.pending} still wait"
+    assert cuts > 3 and a.replica.pending == 0
+    assert len(server.home.all_rows()) == 300 and a.is_green
+
+
+def test_after_a_connection_broke_frames_grow_again_as_they_get_through(server, phone):
+    a, b = phone(), phone()
+    sync(server, a, b)
+    for each in (a, b):
+        each.cut()
+    for n in range(1500):
+        a.replica.create("account", {"name": f"Konto {n}"})
+    a.online()
+    while not any('"type":"push"' in text for text in a.link.up):
+        server.take(a.link, a.link.up.popleft())
+        server.deliver()
+        while a.hear_one():
+            pass
+    a.cut()
+    server.heard.clear()
+    sync(server, a)
+    sizes = [len(each.changes) for each in server.heard if isinstance(each, Push) and each.changes]
+    assert sizes[0] == 125 and sizes[:-1] == sorted(sizes[:-1]) and max(sizes) == 500
+    assert sum(sizes) == 1500
+    assert a.is_green
+
+
+def test_a_page_that_did_not_get_through_is_asked_for_in_smaller_ones(server, phone):
+    a, b = phone(), phone()
+    for n in range(600):
+        a.replica.create("account", {"name": f"Konto {n}"})
+    sync(server, a)
+    b.online()
+    while b.link.up:
+        server.take(b.link, b.link.up.popleft())
+        while b.hear_one():
+            pass
+    b.cut()  # its page was on the way
+    server.heard.clear()
+    sync(server, b)
+    limits = [each.limit for each in server.heard if isinstance(each, Pull)]
+    assert limits[0] == 125 and limits == sorted(limits)
+    assert b.look() == rows_of(server.home)

@@ -55,10 +55,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="replay only this one")
     parser.add_argument("--steps", type=int, help="steps of a story (default: 160)")
     parser.add_argument(
-        "--more", default="", choices=["failover", "operator", "twins", "long_walks"],
+        "--more", default="", choices=["failover", "operator", "twins", "long_walks", "portions"],
         help="stories in which a standby that lags takes over under open sockets, an operator "
-        "resets, revokes, forgets and imports, backups of devices go on beside them, or pages "
-        "are small while all that goes on",
+        "resets, revokes, forgets and imports, backups of devices go on beside them, pages are "
+        "small while all that goes on, or devices carry less where connections break",
     )  # fmt: skip
     parser.add_argument("--postgres", action="store_true", help="on a real PostgreSQL")
     return parser.parse_args(arguments)

@@ -119,7 +119,10 @@ _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Device:
-    """program: the entities that it knows; None: it knows none, and never checks anything."""
+    """program: the entities that it knows; None: it knows none, and never checks anything.
+
+    portion_min: 1: it never carries less, and plays what was played before it could.
+    """
 
     def __init__(
         self,
@@ -131,8 +134,11 @@ class Device:
         oracle: Oracle,
         store: FragileStore | None = None,
         diary: Diary | None = None,
+        *,
+        portion_min: float = 1.0,
     ) -> None:
         self.name, self.user, self.program = name, user, program
+        self.portion_min = portion_min
         self.rng, self.true_ms, self.oracle = rng, true_ms, oracle
         self.store = store or FragileStore(":memory:")
         self.diary = diary or Diary()
@@ -165,6 +171,7 @@ class Device:
             new_id=self._new_id,
             token=lambda n: f"{self.rng.getrandbits(8 * n):0{2 * n}x}",
         )
+        self.replica.portion_min = self.portion_min
         self.talk = Conversation(self.replica, chance=self.rng.random)
         self.is_on = True
 

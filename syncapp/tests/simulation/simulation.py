@@ -16,6 +16,7 @@ from syncapp import engine, upkeep
 from syncapp.core.errors import Refused
 from syncapp.core.messages import BATCH_MAX_ROWS
 from syncapp.core.session import BEAT_MS, Disconnect
+from syncapp.device.sending import PORTION_MIN
 
 from . import checks
 from .device import Device, DeviceCrash, Diary, FragileStore
@@ -88,6 +89,7 @@ MORE: dict[str, dict[str, float]] = {
         "backup": 8, "restore": 3, "failover": 3, "hundred_days": 4, "compact": 4, "cut": 8,
         "device_crash": 8, "role": 0,
     },
+    "portions": {"cut": 12, "half_open": 4, "server_restart": 3, "backup": 6, "restore": 3},
 }  # fmt: skip
 # What a story is about: weights on top of its mixture; 0 keeps something out of it.
 _THEMES: list[dict[str, float]] = [
@@ -128,6 +130,7 @@ class Simulation:
         self.server_off_ms = 0
         self.story: list[str] = []
         self.weights = draw_weights(self.rng) | MORE.get(more, {})
+        self.portion_min = PORTION_MIN if more == "portions" else 1.0
         self.oracle = Oracle()
         self.ground = ground(self.rng, ANNA, START_MS)
         self.ground.set_role(BEN, "editor")
@@ -197,7 +200,7 @@ class Simulation:
         program = self.rng.choices([HOUSEHOLD, newest_version(), {}, None], [5, 3, 2, 2])[0]
         self._add(Device(
             f"device {len(self.devices) + 1}", self.rng.choice([ANNA, ANNA, BEN]), program,
-            self.rng, lambda: self.ms, self.oracle,
+            self.rng, lambda: self.ms, self.oracle, portion_min=self.portion_min,
         ))  # fmt: skip
 
     def _add(self, device: Device) -> None:
@@ -295,7 +298,7 @@ class Simulation:
     def _restored(self, device: Device, store: FragileStore, diary: Diary, words: str) -> None:
         other = Device(
             f"device {device.name.removeprefix('device ')}+", device.user, device.program,
-            self.rng, lambda: self.ms, self.oracle, store, diary,
+            self.rng, lambda: self.ms, self.oracle, store, diary, portion_min=self.portion_min,
         )  # fmt: skip
         other.off_ms, other.shown = device.off_ms, dict(device.shown)
         other.dropped, other.ended = set(device.dropped), set(device.ended)

@@ -48,10 +48,11 @@ def test_all_replicas_end_equal_when_a_standby_that_lags_takes_over_under_open_s
         play(seed, "failover")
 
 
-@pytest.mark.parametrize("theme", ["operator", "twins", "long_walks"])
+@pytest.mark.parametrize("theme", ["operator", "twins", "long_walks", "portions"])
 @pytest.mark.parametrize("first", range(0, THEME_SEEDS, SEEDS_A_TEST))
 def test_all_replicas_end_equal_whatever_operators_and_copies_do(first: int, theme: str) -> None:
-    """Forced resets, imports under open sockets, backups of devices, one row in each page."""
+    """Forced resets, imports under open sockets, backups of devices, one row in each page; and
+    devices that carry less at a time where connections break."""
     for seed in range(first, first + SEEDS_A_TEST):
         play(seed, theme)
 
