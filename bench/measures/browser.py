@@ -88,6 +88,7 @@ BARE_PAGE = "<p style='height: 4rem'>Konto</p>"
 def measure(house: House, scale: Scale) -> list[Figure]:
     find_chromium()
     build.ensure()
+    house.start_server()  # again: it lists the files that it serves when it starts
     full, listed = make_household(), make_household()
     asyncio.run(_fill(house, full, scale.browser_rows))
     asyncio.run(_fill(house, listed, scale.browser_listed))
