@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.core.checks import Error, register
 from django.db import models
 from django.db.migrations.loader import MigrationLoader
@@ -65,7 +66,25 @@ def synced_models_are_complete(app_configs: Any, **kwargs: Any) -> list[Error]:
                         id="syncapp.E003",
                     )
                 )
+        errors += [
+            Error(
+                f"{model.__name__} wants {what} to be unique, which two devices without a "
+                "network cannot know: one of them would be refused for ever.",
+                hint="Let both be there, and show people that they are alike.",
+                id="syncapp.E005",
+            )
+            for what in _unique(model)
+        ]
     return errors
+
+
+def _unique(model: type[models.Model]) -> list[str]:
+    """What a constraint or an index of the model holds apart, besides its id."""
+    meta = model._meta
+    found = [each.name for each in meta.concrete_fields if each.unique and not each.primary_key]
+    found += ["/".join(names) for names in meta.unique_together]
+    kinds = (models.UniqueConstraint, ExclusionConstraint)
+    return found + [each.name for each in meta.constraints if isinstance(each, kinds)]
 
 
 def _migrations_by_model(

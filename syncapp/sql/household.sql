@@ -129,7 +129,9 @@ WHERE EXISTS (
 DELETE FROM {schema}.sync_conflict WHERE at_ms < %(before_ms)s
 
 -- name: prune_old_fates
-DELETE FROM {schema}.sync_fate WHERE at_ms < %(before_ms)s
+-- Only those of dialects. A number's answer waits for its device: decided anew after a hundred
+-- days, the same change could be re-stamped to then, over what others wrote meanwhile.
+DELETE FROM {schema}.sync_fate WHERE number = 0 AND at_ms < %(before_ms)s
 
 -- name: prune_refusals
 DELETE FROM {schema}.sync_refusal WHERE at_ms < %(before_ms)s

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import models
 from django.db.migrations import Migration
 from django.db.migrations.operations import CreateModel
@@ -28,11 +29,13 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Any:
         *operations: Any,
         follows: tuple[str, str] = ("syncapp", "0001_initial"),
         is_registered: bool = True,
+        meta: dict[str, Any] | None = None,
         **fields: models.Field,
     ) -> list[str]:
+        options = {"app_label": "things", "db_table": "thing", **(meta or {})}
         members = {
             "__module__": __name__,
-            "Meta": type("Meta", (), {"app_label": "things", "db_table": "thing"}),
+            "Meta": type("Meta", (), options),
             **fields,
         }
         with isolate_apps("syncapp"):
@@ -83,3 +86,26 @@ def test_a_reference_that_a_constraint_or_a_cascade_could_bite_is_told(
 
 def test_triggers_that_could_come_before_the_engine_are_told(found):
     assert found(CREATE, TRIGGERS, follows=("accounts", "0001_initial")) == ["syncapp.E004"]
+
+
+@pytest.mark.parametrize(
+    ("field", "meta"),
+    [
+        ({"unique": True}, {}),
+        ({}, {"unique_together": [("name", "sync_seq")]}),
+        ({}, {"constraints": [models.UniqueConstraint(fields=["name"], name="one_name")]}),
+        (
+            {},
+            {
+                "constraints": [
+                    ExclusionConstraint(expressions=[("name", "=")], name="one_name_at_a_time")
+                ]
+            },
+        ),
+    ],
+    ids=["a field", "fields together", "a constraint", "an exclusion"],
+)
+def test_what_has_to_be_unique_across_devices_is_told(found, field, meta):
+    """F04: no push can meet a unique constraint, because no synced table may have one."""
+    name = models.CharField(max_length=9, **field)
+    assert found(CREATE, TRIGGERS, meta=meta, name=name) == ["syncapp.E005"]

@@ -89,6 +89,7 @@ def test_every_function_of_a_household_lies_in_its_own_schema(household):
 
 
 def test_stamps_are_compared_byte_by_byte_in_the_database(household):
+    """D04: whatever the collation of the database."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name || '.' || column_name, collation_name"

@@ -51,6 +51,19 @@ def test_no_python_locks_synced_rows():
                     assert not is_code, where
 
 
+def test_stamps_that_come_out_of_json_are_compared_byte_by_byte():
+    """D04: a text out of jsonb has the collation of the database, not that of any column."""
+    compares = re.compile(
+        r"(?:\b(?:max|min)\(\s*|[<>]=?\s*)\w+\.value\b(?! COLLATE \"C\")"
+        r"|\.value\)?\s*(?:<|>)"
+    )
+    assert compares.search("max(s.value)") and compares.search("s.value <= %(future)s")
+    looked = [path.stem for path in sorted((ROOT / "syncapp" / "sql").glob("*.sql"))]
+    assert {"table", "doctor", "triggers"} <= set(looked)
+    for name in looked:
+        assert not (found := compares.search(text_of(name))), f"{name}: {found}"
+
+
 def test_every_statement_names_its_schema():
     for name, statement in statements("household").items():
         for table in READS.findall(statement) + re.findall(

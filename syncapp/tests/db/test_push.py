@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 
 import pytest
 
+from syncapp import engine, upkeep
 from syncapp.core.clock import SERVER_NODE, ms_of, next_stamp, node_of
 from syncapp.core.errors import Forbidden, NotYours, Restarting
 from syncapp.repository import remove_member, set_member
 from syncapp.tests.household import Household, now_ms
+
+DAY_MS = 86_400_000
 
 
 def a_group(speaker, name="Girokonten", row_id=None):
@@ -52,6 +56,65 @@ def test_a_number_that_was_acknowledged_is_answered_settled_without_effect(house
     [result] = phone.push(old)
     assert result.fate == "settled"
     assert household.rows()["account_group", row_id].fields["name"] == "B"
+
+
+def test_b11_a_push_that_is_repeated_after_a_hundred_days_has_one_effect(household: Household):
+    """B11: the answer is kept until its device has settled it; and a clock that was a year ahead
+    is no reason to win over what was written meanwhile."""
+    phone, laptop = household.device("phone"), household.device("laptop")
+    ahead = next_stamp("", now_ms() + 365 * DAY_MS, phone.node)
+    create = phone.change("create", "account_group", str(uuid.uuid4()), {"name": "A"}, stamp=ahead)
+    first = phone.outcome(create)  # and its answer is lost
+    later = now_ms() + 100 * DAY_MS
+    laptop.clock.observe([first.ack.results[0].stamp])
+    laptop.push(laptop.change("edit", "account_group", create.id, {"name": "B"}))
+    household.call(upkeep.compact, later)
+    repeated = phone.outcome(create, at_ms=later)
+    assert repeated.ack.results == first.ack.results and repeated.seq is None
+    assert household.rows()["account_group", create.id].fields["name"] == "B"
+
+
+def test_d12_what_is_typed_in_the_admin_wins_over_an_older_edit_that_comes_late(household):
+    """D12: and who typed that is told."""
+    phone = household.device()
+    phone.push(row := a_group(phone))
+    edit = phone.change("edit", "account_group", row.id, {"name": "phone"}, {"name": row.stamp})
+    later = now_ms() + 1_000
+    household.call(engine.edit, "account_group", row.id, "edit", {"name": "admin"}, later)
+    [result] = phone.push(edit)
+    assert (result.fate, result.lost) == ("superseded", ["name", "exists"])
+    rows = household.rows()
+    assert rows["account_group", row.id].fields["name"] == "admin"
+    [conflict] = [each.fields for key, each in rows.items() if key[0] == "conflict"]
+    assert (conflict["winningValue"], conflict["losingValue"]) == ("admin", "phone")
+    assert (conflict["winningDevice"], conflict["losingDevice"]) == (None, phone.id)
+
+
+def test_f07_a_reference_to_a_row_that_the_same_push_deletes_is_kept(household):
+    """F07"""
+    phone = household.device()
+    group = a_group(phone)
+    account = {"name": "Giro", "accountGroupId": group.id}
+    create = phone.change("create", "account", str(uuid.uuid4()), account)
+    results = phone.push(group, phone.change("delete", "account_group", group.id), create)
+    assert [each.fate for each in results] == ["applied"] * 3
+    rows = household.rows()
+    assert rows["account_group", group.id].fields["exists"] is False
+    assert rows["account", create.id].fields["accountGroupId"] == group.id
+
+
+@pytest.mark.parametrize("text", ["\U0001f600" * 120, "\u202eoriG " + "x" * 114, "e\u0301" * 120])
+def test_o06_text_is_stored_up_to_its_limit_in_characters(household, text):
+    """O06: however many bytes, in whatever direction; one more is refused by its field's name."""
+    phone = household.device()
+    fits, too_long = a_group(phone, text), a_group(phone, text + "x")
+    results = phone.push(fits, too_long)
+    assert [(each.fate, each.code, each.field) for each in results] == [
+        ("applied", "", ""),
+        ("refused", "too_long", "name"),
+    ]
+    stored = household.rows()["account_group", fits.id].fields["name"]
+    assert stored == unicodedata.normalize("NFC", text) and len(stored) == 120
 
 
 def test_the_same_number_with_another_stamp_is_a_clone_and_settled_without_effect(household):

@@ -288,8 +288,9 @@ class MemoryRepository:
             self._set(tables.transactions, seq, _ABSENT)
         for key in [key for key, (_, each) in tables.conflicts.items() if each.at_ms < before_ms]:
             self._set(tables.conflicts, key, _ABSENT)
-        for key in [key for key in tables.fates if tables.fates_at_ms[key] < before_ms]:
-            self._set(tables.fates, key, _ABSENT)
+        for key, fate in [*tables.fates.items()]:
+            if fate.number == 0 and tables.fates_at_ms[key] < before_ms:  # of a dialect
+                self._set(tables.fates, key, _ABSENT)
 
     # --- what a test or the simulation does to the household ------------------------------
 

@@ -82,8 +82,8 @@ class State:
     numbers: dict[str, int] = field(default_factory=dict)  # newest number by device
     acknowledged: dict[str, int] = field(default_factory=dict)  # by device
     nodes: dict[str, set[str]] = field(default_factory=dict)  # by device, as it said in hello
-    # By device and number: the change, its answer, when. None: answered, and forgotten.
-    answered: dict[tuple[str, int], tuple[Any, Any, int] | None] = field(default_factory=dict)
+    # By device and number: the change and its answer. None: answered, and forgotten.
+    answered: dict[tuple[str, int], tuple[Any, Any] | None] = field(default_factory=dict)
     seq: int = 0
     stamp: str = ""  # the newest accepted
     horizon: str = ""
@@ -174,7 +174,7 @@ class Oracle:
                     f"no number has a hole: {change.number} after {last} of {device}",
                 )
                 state.numbers[device] = max(change.number, last)
-                state.answered[key] = (change, result, now_ms)
+                state.answered[key] = (change, result)
                 work.decide(change, result)
             elif _content(earlier[0]) == _content(change):
                 work.note_restamped(change, result)
@@ -298,9 +298,6 @@ class Oracle:
         self.state.conflicts = {
             key: each for key, each in self.state.conflicts.items() if key not in old
         }
-        for key, each in self.state.answered.items():
-            if each is not None and each[2] < before:
-                self.state.answered[key] = None
 
     def restore(self, backup: State) -> None:
         self.state = backup.copy()
