@@ -174,13 +174,27 @@ def test_a_sync_by_hand_ends_in_an_answer(laptop: Page) -> None:
     expect(laptop.locator(".sync-button")).to_contain_text("Kein Netz – alles ist hier gespeichert")
 
 
-def test_the_panel_shows_devices_and_exports_everything(laptop: Page, phone: Page) -> None:
+AN_HOUR_AHEAD = """
+    const rightNow = Date.now.bind(Date)
+    Date.now = () => rightNow() + 3600 * 1000
+"""
+
+
+def test_the_panel_shows_devices_and_a_wrong_clock_and_exports_everything(
+    laptop: Page, phone: Page
+) -> None:
+    """D07: what is made by a clock that is an hour ahead is sent like anything else."""
+    laptop.add_init_script(AN_HOUR_AHEAD)
+    laptop.reload()
+    wait_until_up_to_date(laptop)
     add_account(laptop, "Exportkonto", "12,5")
     wait_until_up_to_date(laptop)
+    expect(phone.get_by_role("link", name=re.compile("^Exportkonto"))).to_be_visible()
     laptop.get_by_role("button", name="Details zum Abgleich").click()
     expect(
         laptop.get_by_role("dialog").get_by_text("dieses Gerät", exact=False).first
     ).to_be_visible()
+    expect(laptop.get_by_role("dialog")).to_contain_text("geht 1 Stunde vor")
     with laptop.expect_download() as download:
         laptop.get_by_role("button", name="Meine Daten exportieren").click()
     assert "Exportkonto" in json.dumps(json.loads(download.value.path().read_text()))

@@ -168,6 +168,7 @@ function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
   sync.lastSuccessMs = painted.lastSuccessMs
   sync.pendingCount = painted.pendingCount
   sync.oldestMs = painted.oldestMs
+  sync.clockOffMs = painted.clockOffMs
   sync.pending = painted.pending
   sync.refused = painted.refused
   sync.overruled = painted.overruled
@@ -180,6 +181,7 @@ function forget(sync: SyncStore): void {
   sync.household = ""
   sync.pendingCount = 0
   sync.oldestMs = null
+  sync.clockOffMs = 0
   sync.pending = []
   sync.refused = []
   sync.overruled = []

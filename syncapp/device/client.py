@@ -45,6 +45,7 @@ GOODBYE_S = 2.0
 class SyncReport:
     """How a sync came out. sent, received: changes and rows of this sync.
 
+    clock_off_ms: this device's clock minus the server's, as last measured.
     reason: "" or a machine's word why it is not up to date; message: a person's sentence.
     """
 
@@ -55,6 +56,7 @@ class SyncReport:
     parked: int
     refused: int
     conflicts: int
+    clock_off_ms: int = 0
     reason: str = ""
     message: str = ""
 
@@ -366,6 +368,7 @@ class DeviceClient:
             parked=replica.parked_count,
             refused=replica.refused_count,
             conflicts=sum(each.is_mine for each in replica.conflicts()),
+            clock_off_ms=-replica.meta.offset_ms,
             reason="" if is_green else reason,
             message="" if is_green else self._talk.last_error,
         )

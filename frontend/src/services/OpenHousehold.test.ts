@@ -212,6 +212,26 @@ test("what helps a helper names no row and no amount", async () => {
   expect(await (await open.exportData()).text()).toContain("Geheimkonto")
 })
 
+test("a clock that is an hour ahead is told, hinders nothing, and is forgotten when it is set right: D07", async () => {
+  let aheadMs = 3_600_000
+  server = new HouseholdServer(chanceOf(3), () => Date.now() - aheadMs, BUILT_IN)
+  page.answering = serving(server)
+  await startGreen()
+  expect((await look()).clockOffMs).toBeCloseTo(aheadMs, -3)
+  expect(JSON.parse(open.diagnostics())).toMatchObject({ clock: "1 hour ahead" })
+  await add("Geht trotzdem")
+  await until(() => server.rows().size === 1)
+  page.online(false)
+  await pass(1_000)
+  expect((await look()).clockOffMs).toBeCloseTo(aheadMs, -3)
+  page.online(true)
+  aheadMs = 0
+  await pass(60_000)
+  expect((await look()).clockOffMs).toBeCloseTo(0, -3)
+  expect(await kind()).toBe("up_to_date")
+  expect(JSON.parse(open.diagnostics())).toMatchObject({ clock: "right" })
+})
+
 test("after its end it paints nothing, and leaves no timer and no listener", async () => {
   await startGreen()
   await open.end()

@@ -5,6 +5,7 @@ import { isHere } from "../sync/core/change"
 import type { Json, Role, Welcome } from "../sync/core/messages"
 import { type Entry, wasNeverSent, writtenOf } from "../sync/core/outbox"
 import { type StatusFacts, changesAtMs, isGreen, statusOf } from "../sync/status"
+import { clockInWords } from "../sync/wrongClock"
 import type {
   BlockedReason,
   DeviceItem,
@@ -42,6 +43,8 @@ export interface Painted {
   readonly pendingCount: number
   /** When the oldest change was made that only this device has, by its own clock; null: none. */
   readonly oldestMs: number | null
+  /** Its clock minus the server's, as last measured. */
+  readonly clockOffMs: number
   readonly pending: readonly PendingItem[]
   readonly refused: readonly RefusedItem[]
   readonly overruled: readonly OverruledItem[]
@@ -250,6 +253,7 @@ export class OpenHousehold implements SyncPort, EditPort {
       isHealing,
       reset: meta.reset,
       nextNumber: meta.nextNumber,
+      clock: clockInWords(-meta.offsetMs),
       clockOffsetMs: meta.offsetMs,
       formerIdentities: meta.formerNodes.length,
       isLeader: this.socket.isLeader,
@@ -360,6 +364,7 @@ export class OpenHousehold implements SyncPort, EditPort {
       role: standing.meta.role,
       pendingCount: facts.pending,
       oldestMs: oldestOf(standing),
+      clockOffMs: -standing.meta.offsetMs,
       pending: standing.pending.map((entry) => this.pendingItem(entry)),
       refused: standing.refused.map((entry) => this.refusedItem(entry)),
       overruled: this.overruled(),

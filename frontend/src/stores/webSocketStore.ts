@@ -44,6 +44,9 @@ export const useWebSocketStore = defineStore("webSocket", () => {
   /** When the oldest change was made that only this device has, by its own clock; null: none. */
   const oldestMs = ref<number | null>(null)
 
+  /** This device's clock minus the server's, as last measured. */
+  const clockOffMs = ref(0)
+
   const persistence = ref<StoragePersistence>("asking")
   /** Whether this tab is the one that talks to the server. */
   const isLeader = ref(false)
@@ -80,6 +83,7 @@ export const useWebSocketStore = defineStore("webSocket", () => {
     parked,
     devices,
     oldestMs,
+    clockOffMs,
     persistence,
     isLeader,
     evicted,

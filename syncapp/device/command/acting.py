@@ -239,7 +239,8 @@ class Command:
             accounts = self.replica.rows(ACCOUNT, with_deleted=deleted) if entity != GROUP else []
             rows = [*groups, *accounts]
             lines = showing.household(self.replica, accounts, groups)
-        self.say(lines or ["Nothing is here yet."], [showing.row_to_json(row) for row in rows])
+        lines = (lines or ["Nothing is here yet."]) + showing.clock(-self.replica.meta.offset_ms)
+        self.say(lines, [showing.row_to_json(row) for row in rows])
         return FINE
 
     def do_status(self) -> int:
@@ -259,6 +260,7 @@ class Command:
             "url": meta.url or DEFAULT_URL,
         }
         lines = [f"{name:<14} {value}" for name, value in told.items()]
+        lines += showing.clock(-meta.offset_ms)
         lines.append("Whether all is up to date, only `sync` can say: it asks the server.")
         self.say(lines, told)
         return NEEDS_YOU if replica.refused_count or conflicts else FINE

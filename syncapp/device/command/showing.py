@@ -16,6 +16,10 @@ from ..review import OpenConflict
 
 _BAD_LINES_SHOWN = 50
 
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+# A clock that is further off is worth a word: the same as on the server's pages.
+CLOCK_WORTH_A_WORD_MS = 60_000
+
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
@@ -106,7 +110,26 @@ def sync_report(report: SyncReport, store: str) -> list[str]:
         lines.append(
             f"{plural(report.conflicts, 'value')} of yours was overruled: see `conflicts`."
         )
-    return lines
+    return lines + clock(report.clock_off_ms)
+
+
+def clock(off_ms: int) -> list[str]:
+    """A word about a clock that is off; nothing about one that is not.
+
+    off_ms: this device's clock minus the server's.
+    """
+    ms = abs(off_ms)
+    if ms < CLOCK_WORTH_A_WORD_MS:
+        return []
+    # Rounded, because an answer takes its time: an hour is not 59 minutes.
+    if ms < HOUR_MS - MINUTE_MS // 2:
+        span = plural(round(ms / MINUTE_MS), "minute")
+    elif ms < 2 * DAY_MS - HOUR_MS // 2:
+        span = plural(round(ms / HOUR_MS), "hour")
+    else:
+        span = plural(round(ms / DAY_MS), "day")
+    how = "ahead" if off_ms > 0 else "behind"
+    return [f"This device's clock is {span} {how}. That is allowed for; set it right all the same."]
 
 
 _WHY = {

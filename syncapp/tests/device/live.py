@@ -22,11 +22,11 @@ class RealTime(Time):
     """Real devices measure the server's clock, so it must not stand still."""
 
     def __init__(self) -> None:
-        """Nothing to set."""
+        self.off_ms = 0  # the server's clock minus that of the devices
 
     @property
     def ms(self) -> int:  # type: ignore[override]
-        return time.time_ns() // 1_000_000
+        return time.time_ns() // 1_000_000 + self.off_ms
 
 
 class LiveServer:

@@ -23,6 +23,7 @@ from .harness import HOME, Server
 from .live import TOKEN, LiveServer, RealTime
 
 ROOT = Path(__file__).parents[3]
+HOUR_MS = 3_600_000
 SAMPLE = ROOT / "docs" / "examples" / "household.csv"
 
 
@@ -212,6 +213,23 @@ def test_the_keys_of_a_row_come_in_one_order_wherever_it_was_made(shell, server)
     (made,), (told,) = a.json("list"), b.json("list")
     assert list(made) == list(told) == ["entity", "id", *sorted(made.keys() - {"entity", "id"})]
     assert made == told
+
+
+def test_a_clock_that_is_an_hour_off_is_told_until_it_is_right_and_hinders_nothing(shell, server):
+    """D07."""
+    a = shell()
+    a.url = server.url
+    server.server.time.off_ms = -HOUR_MS
+    a("--household", HOME, "add-group", "Giro")
+    told = a("sync")
+    assert "Up to date: 1 change sent" in told
+    assert "This device's clock is 1 hour ahead." in told
+    assert "1 hour ahead" in a("list") and "1 hour ahead" in a("status")
+    assert a.json("sync")["clockOffMs"] == pytest.approx(HOUR_MS, abs=30_000)
+    server.server.time.off_ms = 0
+    assert "clock is" not in a("sync") + a("list") + a("status")
+    server.server.time.off_ms = 50 * HOUR_MS
+    assert "This device's clock is 2 days behind." in a("sync")
 
 
 def test_the_server_is_remembered_and_the_token_is_not(shell, server):
