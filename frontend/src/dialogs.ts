@@ -4,6 +4,7 @@ export const DIALOGS = {
   account: () => import("./components/ledger/AccountForm.vue"),
   group: () => import("./components/ledger/GroupForm.vue"),
   household: () => import("./components/household/HouseholdForm.vue"),
+  leave: () => import("./components/app/SignOutDialog.vue"),
   remove: () => import("./components/household/RemoveForm.vue"),
   sync: () => import("./components/sync/SyncPanel.vue"),
 } as const
