@@ -18,6 +18,16 @@ interface Verbs {
   readonly restore: () => Promise<boolean>
 }
 
+/**
+ * What its person has changed since the form was opened, and nothing else: a value that arrives
+ * meanwhile from another device must not be overruled by one that nobody has typed.
+ */
+export function changedFields<Fields extends object>(opened: Fields, typed: Fields): Partial<Fields> {
+  const before = new Map<string, unknown>(Object.entries(opened))
+  const changed = Object.entries(typed).filter(([name, value]) => value !== before.get(name))
+  return Object.fromEntries(changed) as Partial<Fields>
+}
+
 export type RowFormState = ReturnType<typeof useRowForm>
 
 export function useRowForm(draft: object, verbs: Verbs) {
