@@ -10,6 +10,7 @@ from syncapp import engine, greetings, upkeep
 from syncapp.core.change import EXISTS, Row
 from syncapp.core.clock import SERVER_NODE, node_of
 from syncapp.core.cursor import text_to_cursor
+from syncapp.core.entity import Entity, Field
 from syncapp.core.errors import BadFrame, Forbidden, NotYours, Refused, Restarting
 from syncapp.core.messages import Change, Hello, Ping, Push, Rows, row_to_wire
 from syncapp.tests.simulation.household import HOUSEHOLD
@@ -358,6 +359,44 @@ def test_a_reference_to_another_households_row_cannot_be_told_from_one_to_nothin
 
 
 # --- who writes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "answer"),
+    [
+        (Field("icon", "text", "", max_length=9), ("applied", "", "")),
+        (Field("icon", "text", max_length=9, is_required=True), ("refused", "required", "icon")),
+    ],
+    ids=["with a default", "without one"],
+)
+def test_a_device_that_does_not_know_a_new_field_is_completed_or_told_which_is_missing(
+    home, field, answer
+):
+    """N05: an edit of a row that is there needs no such field in any case."""
+    home.push(change(1))
+    group = HOUSEHOLD["account_group"]
+    newer = Entity(group.name, {**group.fields, field.name: field})
+    home.repository.entities = {**HOUSEHOLD, group.name: newer}
+    other = "70b1c2d3-e4f5-4a6b-8c7d-9e0f1a2b3c4e"
+    edited, made = home.push(
+        change(2, "edit", {"name": "Urlaub"}), change(3, row_id=other)
+    ).ack.results
+    assert edited.fate == "applied" and home.row.fields["name"] == "Urlaub"
+    assert (made.fate, made.code, made.field) == answer
+    if made.fate == "applied":
+        assert home.repository.all_rows()["account_group", other].fields["icon"] == ""
+
+
+def test_a_field_that_may_not_be_empty_any_more_is_refused_by_its_name(home):
+    """N05: what an older device still sends empty; the rest of its push is taken."""
+    home.push(change(1))
+    group = HOUSEHOLD["account_group"]
+    empty, filled = home.push(
+        change(2, "edit", {"sortOrder": None}), change(3, "edit", {"name": "Urlaub"})
+    ).ack.results
+    assert not group.fields["sortOrder"].is_nullable
+    assert (empty.fate, empty.code, empty.field) == ("refused", "required", "sortOrder")
+    assert filled.fate == "applied" and home.row.fields["sortOrder"] == 0
 
 
 def test_a_viewer_reads_and_writes_nothing(home):

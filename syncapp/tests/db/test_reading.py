@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
+from django.db import OperationalError, connection
 
 from syncapp import engine, upkeep
 from syncapp.core.clock import ms_of, next_stamp
 from syncapp.core.cursor import START, text_to_cursor
 from syncapp.core.messages import Changes, encode, text_to_down, wire_to_row
 from syncapp.repository import WirePages
-from syncapp.tests.household import now_ms
+from syncapp.tests.household import Speaker, now_ms
 from tenants.context import in_tenant
 
 DAY_MS = 86_400_000
@@ -40,6 +43,49 @@ def test_g03_a_transaction_larger_than_a_page_comes_whole(household, psql):
     assert [(page.start, page.to) for page in pages] == [(0, 0), (0, 0), (0, 2)]
     last = household.call(engine.changes_since, cursor, str(household.owner))
     assert last.rows == [] and not last.more and last.cursor == cursor
+
+
+def test_e10_five_thousand_rows_that_are_deleted_at_once_are_one_news_and_ten_pages(
+    household, psql
+):
+    """E10"""
+    fill(household, psql, 5000)
+    phone = household.device()
+    phone.pull()
+    psql.execute("LISTEN finwise_news")
+    psql.execute(f"DELETE FROM {household.schema}.account")
+    [note] = [*psql.notifies(timeout=30, stop_after=1), *psql.notifies(timeout=0)]
+    assert note.payload == f"{household.schema} 2"
+    cursor, more, pages = text_to_cursor(phone.cursor), True, []
+    while more:
+        page = household.call(engine.changes_since, cursor, str(household.owner))
+        assert not any(row.is_here for row in page.rows)
+        pages.append(len(page.rows))
+        cursor, more = page.cursor, page.more
+    assert pages == [500] * 10
+
+
+def test_g01_who_reads_never_passes_a_transaction_that_commits_later(household, psql):
+    """G01: the next number is given only when the one before is there to be read."""
+    reader, writer = household.device("reader"), household.device("writer")
+
+    def push_patiently(writer: Speaker) -> engine.Outcome:
+        change = writer.change("create", "account", str(uuid.uuid4()), {"name": "second"})
+        try:
+            while True:
+                with suppress(OperationalError):  # waited for the lock as long as it may
+                    return writer.outcome(change)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as aside, psql.transaction():
+        psql.execute(f"INSERT INTO {household.schema}.account (name) VALUES ('first')")
+        later = aside.submit(push_patiently, writer)
+        while not psql.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]:
+            assert not later.done()
+        assert reader.pull() == []
+    assert later.result().seq == 2
+    assert [row.fields["name"] for row in reader.pull()] == ["first", "second"]
 
 
 def test_g07_writes_during_a_walk_do_not_make_it_miss_or_end_early(household, psql):

@@ -154,6 +154,7 @@ async def test_an_answer_that_is_no_websocket_counts_as_offline(server):
 
 
 async def test_a_server_that_talks_nonsense_is_left_and_nothing_is_stored(server):
+    """G05: the page comes again, and is not in the way of anything for ever."""
     async with live(server) as serving, client(serving) as a:
         await a.sync()
         (link,) = server.links
@@ -161,7 +162,7 @@ async def test_a_server_that_talks_nonsense_is_left_and_nothing_is_stored(server
         before = a.replica.meta
         await serving.flush()
         await a.until(lambda: a.phase in ("offline", "connecting"))
-        assert a.replica.meta == before
+        assert a.replica.meta == before and a._talk.last_error
         assert (await a.sync()).is_up_to_date
 
 

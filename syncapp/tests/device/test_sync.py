@@ -28,6 +28,7 @@ def test_what_one_device_types_another_sees(server, pair):
 
 
 def test_edit_and_delete_made_apart_meet_and_the_conflict_is_told(server, pair):
+    """E02: the later one counts everywhere, and who lost takes his back."""
     a, b = pair
     group = a.replica.create("account_group", {"name": "Girokonten"})
     sync(server, a, b)
@@ -51,6 +52,39 @@ def test_edit_and_delete_made_apart_meet_and_the_conflict_is_told(server, pair):
     sync(server, a, b)
     assert a.replica.row("account_group", group).fields["name"] == "Sparen"
     assert a.replica.rows("account_group") and not a.replica.conflicts()
+
+
+def test_a_row_that_was_deleted_is_made_again_under_its_id(server, pair):
+    """E03: on another device; the tombstone that lies there does not end it."""
+    a, b = pair
+    group = a.replica.create("account_group", {"name": "Girokonten", "sortOrder": 7})
+    sync(server, a, b)
+    a.replica.delete("account_group", group)
+    sync(server, a, b)
+    b.replica.create("account_group", {"name": "wieder da"}, group)
+    sync(server, a, b)
+    assert a.look() == b.look() == rows_of(server.home)
+    (row,) = a.replica.rows("account_group")
+    assert (row.id, row.fields["name"], row.fields["sortOrder"]) == (group, "wieder da", 0)
+
+
+def test_what_is_made_and_deleted_offline_leaves_one_tombstone(server, pair):
+    """E04"""
+    a, b = pair
+    a.cut()
+    group = a.replica.create("account_group", {"name": "Versehen"})
+    account = a.replica.create("account", {"name": "Giro", "accountGroupId": group})
+    a.replica.edit("account", account, {"name": "Konto"})
+    for key in (("account", account), ("account_group", group)):
+        a.replica.delete(*key)
+    assert a.replica.rows("account") == a.replica.rows("account_group") == []
+    sync(server, a, b)
+    assert a.look() == b.look() == rows_of(server.home)
+    assert {key: row[0]["exists"] for key, row in b.look().items()} == {
+        ("account", account): False,
+        ("account_group", group): False,
+    }
+    assert a.is_green and b.is_green and not a.replica.conflicts()
 
 
 def test_a_dismissed_conflict_is_not_shown_again(server, pair):

@@ -271,7 +271,7 @@ def test_a_page_ends_at_its_bytes(phone: Phone, household: Household) -> None:
 def test_writes_go_on_during_a_long_walk_and_nothing_is_missing(
     phone: Phone, new_phone: Callable[[], Phone], crowd: Callable[[int], None]
 ) -> None:
-    """G07"""
+    """G07, K03"""
     crowd(30)
     writer = new_phone().online()
     phone.connect().hello()
