@@ -286,6 +286,14 @@ def lock_head(connection: Any, schema: str) -> None:
     psycopg.Cursor(connection.connection).execute(statement(schema, "lock_head"))
 
 
+def keep_out(connection: Any, schema: str) -> None:
+    """Let no write in, and read on, until the transaction ends. The schema may have no head yet."""
+    cursor = psycopg.Cursor(connection.connection)
+    cursor.execute("SELECT to_regclass(%s)", [f"{schema}.sync_head"])
+    if cursor.fetchone() != (None,):
+        cursor.execute(statement(schema, "keep_out"))
+
+
 def set_member(connection: Any, schema: str, user_id: Any, role: str) -> None:
     """Mirror a role, under the head's lock: every push reads it after the lock."""
     cursor = psycopg.Cursor(connection.connection)

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 STEPS = 4  # of `provision`: claimed, tables made, first rows written, ready
 CREATIONS_PER_DAY = 20
 DELETE_ATTEMPTS = 5
+MIGRATION_ATTEMPTS = 5
 NAME_MAX_CHARACTERS = 200
 
 Progress = Callable[[int, int], None]
@@ -75,17 +76,26 @@ def migrate_household(tenant: Tenant) -> list[str]:
 
     Raises what the migration raised.
     """
-    try:
-        with transaction.atomic():
-            _claim(connections[DEFAULT_DB_ALIAS], tenant.id)
-            applied = migrating.migrate(tenant.schema_name)
-            _note(tenant, Tenant.Status.READY, version=migrating.migrations_version())
-    except Exception as error:
-        if fault_of(error) is None:  # a bad moment of the database is no trouble of the household
-            log.exception("migrating %s failed", tenant.schema_name)
-            _note(tenant, Tenant.Status.MAINTENANCE, trouble=without_values(error))
-        raise
-    return applied
+    connection = connections[DEFAULT_DB_ALIAS]
+    for attempt in range(1, MIGRATION_ATTEMPTS + 1):
+        try:
+            with transaction.atomic():
+                _claim(connection, tenant.id)
+                # Devices are at work: a push that has the head would wait for a table that is
+                # changed here, and the change of the next one for the push.
+                repository.keep_out(connection, checked_schema_name(tenant.schema_name))
+                applied = migrating.migrate(tenant.schema_name)
+                _note(tenant, Tenant.Status.READY, version=migrating.migrations_version())
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:  # a bad moment of the database is no trouble of the household
+                log.exception("migrating %s failed", tenant.schema_name)
+                _note(tenant, Tenant.Status.MAINTENANCE, trouble=without_values(error))
+            if fault not in (Fault.REPEAT, Fault.BUSY) or attempt == MIGRATION_ATTEMPTS:
+                raise
+        else:
+            return applied
+    raise AssertionError("unreachable")
 
 
 def needs_migration(tenant: Tenant) -> bool:

@@ -7,6 +7,10 @@
 SELECT epoch, seq, fingerprint, stamp, horizon, compactions, compacted_seq
 FROM {schema}.sync_head FOR UPDATE
 
+-- name: keep_out
+-- Not in ACCESS EXCLUSIVE: who reads, a dump for example, is in nobody's way.
+LOCK TABLE {schema}.sync_head IN EXCLUSIVE MODE
+
 -- name: read_head
 SELECT epoch, seq, fingerprint, stamp, horizon, compactions, compacted_seq
 FROM {schema}.sync_head
@@ -53,15 +57,27 @@ INSERT INTO {schema}.sync_transaction (seq, fingerprint, device_id, at_ms, chang
 VALUES (%(seq)s, %(fingerprint)s, %(device)s, %(at_ms)s, %(changes)s)
 
 -- name: write_conflicts
-INSERT INTO {schema}.sync_conflict
-SELECT c.* FROM jsonb_populate_recordset(NULL::{schema}.sync_conflict, %(conflicts)s::jsonb) c
+-- Columns by their names, here and below: while a new release is brought out, the tables may have
+-- more of them than this process knows, and those have their defaults.
+INSERT INTO {schema}.sync_conflict (id, entity, row_id, field,
+    winning_value, winning_stamp, winning_device, winning_user,
+    losing_value, losing_stamp, losing_device, losing_user, at_ms, sync_seq)
+SELECT c.id, c.entity, c.row_id, c.field,
+    c.winning_value, c.winning_stamp, c.winning_device, c.winning_user,
+    c.losing_value, c.losing_stamp, c.losing_device, c.losing_user, c.at_ms, c.sync_seq
+FROM jsonb_populate_recordset(NULL::{schema}.sync_conflict, %(conflicts)s::jsonb) c
 ON CONFLICT (id) DO NOTHING
 
 -- name: write_device
 -- Without left_ms: who writes that holds no lock, and must not be overwritten by a push that
 -- read the device before.
-INSERT INTO {schema}.sync_device AS d
-SELECT r.* FROM jsonb_populate_record(NULL::{schema}.sync_device, %(device)s::jsonb) r
+INSERT INTO {schema}.sync_device AS d (id, user_id, node, former_nodes, name, app, last_number,
+    acknowledged, read_seq, last_seen_ms, reset, is_healing, is_revoked, pending,
+    oldest_pending_ms, refused, parked, clock_offset_ms, protocol, told_ms, left_ms)
+SELECT r.id, r.user_id, r.node, r.former_nodes, r.name, r.app, r.last_number,
+    r.acknowledged, r.read_seq, r.last_seen_ms, r.reset, r.is_healing, r.is_revoked, r.pending,
+    r.oldest_pending_ms, r.refused, r.parked, r.clock_offset_ms, r.protocol, r.told_ms, r.left_ms
+FROM jsonb_populate_record(NULL::{schema}.sync_device, %(device)s::jsonb) r
 ON CONFLICT (id) DO UPDATE SET
     user_id = excluded.user_id, node = excluded.node, former_nodes = excluded.former_nodes,
     name = excluded.name, app = excluded.app, last_number = excluded.last_number,

@@ -1,11 +1,13 @@
 """Households are brought up to date one by one; one that fails does not stop the others."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
@@ -13,48 +15,55 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.db.migrations import Migration
 
+from syncapp.core.errors import SyncError
+from syncapp.tests.household import Household, Speaker
 from tenants import migrating
 from tenants.authentication import standing_of
+from tenants.faults import telling_faults
 from tenants.models import Tenant, User
 from tenants.names import schema_name
 from tenants.provisioning import migrate_household, needs_migration
 
 
 @pytest.fixture
-def tomorrow(
+def migration_of_tomorrow(
     tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, anna: User
-) -> Iterator[None]:
-    """A version of the code with one more migration of a tenant app.
-
-    It fails in a schema that has a table `refuses`.
-    """
+) -> Iterator[Callable[[str], None]]:
+    """Makes a version of the code with one more migration of a tenant app: this SQL."""
     package = tmp_path / "migrations_of_tomorrow"
     package.mkdir()
     todays = Path(__import__("accounts").__file__).parent / "migrations"
     for path in todays.glob("*.py"):
         (package / path.name).write_text(path.read_text())
     last = max(path.stem for path in todays.glob("0*.py"))
-    (package / "9999_tomorrow.py").write_text(
-        f"""
+
+    def make(sql: str) -> None:
+        (package / "9999_tomorrow.py").write_text(
+            f"""
 from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [("accounts", "{last}")]
-    operations = [migrations.RunSQL(
-        "CREATE TABLE refuses (); CREATE TABLE tomorrow (id int)"
-    )]
+    operations = [migrations.RunSQL({sql!r})]
 """
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    settings.MIGRATION_MODULES = {**settings.MIGRATION_MODULES, "accounts": package.name}
-    migrating.migrations_version.cache_clear()
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        settings.MIGRATION_MODULES = {**settings.MIGRATION_MODULES, "accounts": package.name}
+        migrating.migrations_version.cache_clear()
+
     # Households that tests lend each other stay as they are today: `migrate_tenants` skips them.
     lent = Tenant.objects.exclude(memberships__user=anna).exclude(status=Tenant.Status.DELETED)
     lent_ids = [tenant.pk for tenant in lent]
     Tenant.objects.filter(pk__in=lent_ids).update(status=Tenant.Status.DELETED)
-    yield
+    yield make
     Tenant.objects.filter(pk__in=lent_ids).update(status=Tenant.Status.READY)
     migrating.migrations_version.cache_clear()
+
+
+@pytest.fixture
+def tomorrow(migration_of_tomorrow: Callable[[str], None]) -> None:
+    """One that fails in a schema that has a table `refuses`."""
+    migration_of_tomorrow("CREATE TABLE refuses (); CREATE TABLE tomorrow (id int)")
 
 
 def has_table(tenant_id: UUID, name: str) -> bool:
@@ -111,6 +120,76 @@ def test_one_that_fails_goes_into_maintenance_and_the_others_go_on(
     mended = Tenant.objects.get(pk=home)
     assert (mended.status, mended.trouble) == (Tenant.Status.READY, "")
     assert has_table(home, "tomorrow")
+
+
+class Traffic:
+    """Devices that push and pull, each on a thread of its own, until they are told to stop."""
+
+    def __init__(self, household: Household, count: int) -> None:
+        self.stops = Event()
+        self.pushed = [0] * count
+        self.busy = 0
+        self.pool = ThreadPoolExecutor(count)
+        phones = [household.device(f"phone {n}") for n in range(count)]
+        self.working = [self.pool.submit(self._work, *each) for each in enumerate(phones)]
+
+    def _work(self, n: int, phone: Speaker) -> None:
+        change = None
+        try:
+            while not self.stops.is_set():
+                entity = ("account", "account_group")[self.pushed[n] % 2]
+                change = change or phone.change("create", entity, str(uuid4()), {"name": "x"})
+                try:
+                    with telling_faults():
+                        [result] = phone.push(change)
+                        phone.pull()
+                except SyncError as error:
+                    assert error.retryable
+                    self.busy += 1
+                    continue
+                assert result.fate == "applied"
+                phone.settle()
+                change, self.pushed[n] = None, self.pushed[n] + 1
+        finally:
+            connection.close()
+
+    def goes_on(self) -> None:
+        """Until each has been through twice more: the first may have begun before."""
+        aim = [count + 2 for count in self.pushed]
+        while any(a > b for a, b in zip(aim, self.pushed, strict=True)):
+            for each in self.working:
+                if each.done():
+                    each.result()
+
+    def end(self) -> int:
+        self.stops.set()
+        for each in self.working:
+            each.result()
+        self.pool.shutdown()
+        return sum(self.pushed)
+
+
+def test_a_household_is_migrated_while_its_devices_are_at_work(
+    home: UUID, anna: User, migration_of_tomorrow: Callable[[str], None]
+) -> None:
+    """N04: they may have to try again; and what serves them is older than the tables."""
+    tables = ("account", "account_group", "sync_device", "sync_conflict", "sync_head")
+    migration_of_tomorrow(
+        "; ".join(f"ALTER TABLE {each} ADD tomorrow int NOT NULL DEFAULT 7" for each in tables)
+    )
+    household = Household(home, anna.id)
+    traffic = Traffic(household, 3)
+    try:
+        traffic.goes_on()
+        assert "1 migrated, 0 were current, 0 failed." in run_migrate_tenants(tenant=str(home))
+        traffic.goes_on()
+    finally:
+        count = traffic.end()
+    assert len(household.rows()) == count == household.head().seq
+    one, other = household.device("one"), household.device("other")
+    one.push(create := one.change("create", "account", str(uuid4()), {"name": "A"}))
+    other.push(other.change("edit", "account", create.id, {"name": "B"}))
+    assert "conflict" in {entity for entity, _ in household.rows()}
 
 
 def test_a_bad_moment_of_the_database_is_no_trouble_of_the_household(
