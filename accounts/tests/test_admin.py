@@ -409,6 +409,7 @@ def test_a_stale_form_loses_visibly(browser: Client, household: Household) -> No
 
 
 def test_a_form_that_changes_nothing_writes_nothing(browser: Client, household: Household) -> None:
+    """D13"""
     row = create(household.device(), "account", name="Giro", balance="1.5")
     before = household.head()
     path = inside(household, f"accounts/account/{row}/change/")

@@ -88,12 +88,16 @@ describe("an edit", () => {
     expect(troubles).toEqual([])
   })
 
-  test("that changes nothing is none", async () => {
+  test("that changes nothing is none: D13", async () => {
     const { data, edits } = await openTab()
     const id = await data.create("account", { name: "Giro", balance: "1.5" })
     expect(await data.edit("account", id, { balance: "1.50", name: "Giro" })).toBe(false)
+    expect(await data.edit("account", id, {})).toBe(false)
+    await data.editMany("account", new Map([[id, { sortOrder: 0, note: "" }]]))
     expect((await data.standing(9)).counts.pending).toBe(1)
     expect(edits.filter(Boolean)).toHaveLength(1)
+    expect(await data.edit("account", id, { balance: "1.50", note: "neu" })).toBe(true)
+    expect((await data.standing(9)).pending.at(-1)?.fields).toEqual({ note: "neu" })
   })
 
   test("folds into what was never sent", async () => {

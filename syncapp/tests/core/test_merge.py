@@ -185,8 +185,21 @@ def test_a_losing_value_is_a_conflict_even_if_its_author_had_seen_the_winner():
 
 @pytest.mark.parametrize("at", [stamp(1), stamp(3)])
 def test_an_equal_value_is_never_a_conflict(at):
+    """D13"""
     current = account(name=("Giro", stamp(2, TABLET)))
     assert lay(current, {"name": "Giro"}, at).overruled == []
+
+
+def test_an_equal_value_moves_the_stamp_so_that_what_comes_late_does_not_win_by_coming_late():
+    """D13: Giro, written again at 3, beats Bar of 2, whichever of them arrives first."""
+    current = account(name=("Giro", stamp(1)))
+    again = lay(current, {"name": "Giro"}, stamp(3, TABLET))
+    assert (again.won, again.overruled, again.is_changed) == (["name"], [], True)
+    assert again.row.stamps["name"] == stamp(3, TABLET)
+    late = lay(again.row, {"name": "Bar"}, stamp(2, LAPTOP), own=(LAPTOP,))
+    in_order = lay(lay(current, {"name": "Bar"}, stamp(2, LAPTOP)).row, {"name": "Giro"},
+                   stamp(3, TABLET))  # fmt: skip
+    assert is_same(late.row, in_order.row) and late.row.fields["name"] == "Giro"
 
 
 @pytest.mark.parametrize("at", [stamp(1), stamp(3)])

@@ -36,6 +36,7 @@ def test_an_update_stamps_the_changed_fields_alone_and_beats_what_it_saw(househo
 
 
 def test_an_update_that_changes_nothing_wakes_nobody(household, psql):
+    """D13"""
     phone = household.device()
     phone.push(phone.change("create", "account", str(uuid.uuid4()), {"name": "Giro"}))
     psql.execute(

@@ -90,6 +90,32 @@ def test_d12_what_is_typed_in_the_admin_wins_over_an_older_edit_that_comes_late(
     assert (conflict["winningDevice"], conflict["losingDevice"]) == (None, phone.id)
 
 
+def test_d13_an_equal_value_is_no_conflict_and_beats_what_was_written_before_and_comes_late(
+    household,
+):
+    """D13: its stamp moves; told once more it takes no seq."""
+    phone, laptop, tablet = (household.device(name) for name in ("phone", "laptop", "tablet"))
+    phone.push(row := a_group(phone, "Giro"))
+    key, seen = ("account_group", row.id), {"name": row.stamp}
+    before = next_stamp(row.stamp, now_ms(), laptop.node)
+    late = laptop.change("edit", *key, {"name": "Bar"}, seen, before)
+    after = next_stamp(before, now_ms(), tablet.node)
+    same = tablet.change("edit", *key, {"name": "Giro"}, {}, after)
+    [result] = tablet.push(same)
+    assert (result.fate, result.lost) == ("applied", [])
+    assert household.rows()[key].stamps["name"] == after
+    assert [each for each in household.rows() if each[0] == "conflict"] == []
+    head = household.head()
+    same.number += 1  # as a copy of the device would, and an old app
+    assert tablet.outcome(same).seq is None and household.head().seq == head.seq
+    [result] = laptop.push(late)
+    assert (result.fate, result.lost) == ("superseded", ["name", "exists"])
+    rows = household.rows()
+    assert (rows[key].fields["name"], rows[key].stamps["name"]) == ("Giro", after)
+    [conflict] = [each.fields for each in rows.values() if each.entity == "conflict"]
+    assert (conflict["winningValue"], conflict["losingValue"]) == ("Giro", "Bar")
+
+
 def test_f07_a_reference_to_a_row_that_the_same_push_deletes_is_kept(household):
     """F07"""
     phone = household.device()

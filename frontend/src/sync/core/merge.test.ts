@@ -216,6 +216,19 @@ describe("a decision", () => {
     )
   })
 
+  test("with an equal value moves the stamp, and tells no conflict: D13", () => {
+    fc.assert(
+      fc.property(rows, nearStamps, owners, (current, stamp, own) => {
+        const decision = lay(current, current.fields, stamp, {}, own)
+        expect(decision.overruled).toEqual([])
+        expect(decision.row.fields).toEqual(current.fields)
+        for (const [name, before] of Object.entries(current.stamps)) {
+          expect(at(decision.row.stamps, name)).toBe(before > stamp ? before : stamp)
+        }
+      }),
+    )
+  })
+
   test("on a repeat changes nothing, and says what it said", () => {
     fc.assert(
       fc.property(grounds, written, nearStamps, owners, (current, fields, at, own) => {
