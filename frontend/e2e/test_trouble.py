@@ -39,7 +39,7 @@ def test_a_refusal_is_shown_and_edited_and_then_accepted(laptop: Page, phone: Pa
     expect(light(laptop)).to_contain_text("1 Änderung braucht dich")
     details = open_details(laptop)
     refused = details.get_by_role("listitem").filter(has_text="Nicht angenommen")
-    expect(refused).to_contain_text("Das ist zu lang.")
+    expect(refused).to_contain_text("Das ist zu lang: 121 Zeichen, höchstens 120.")
     refused.get_by_label("Name", exact=True).fill("Kurz genug")
     refused.get_by_role("button", name="Noch einmal senden").click()
     expect(refused).to_have_count(0)

@@ -3,6 +3,7 @@
 import { canonical } from "./core/entity"
 import type { EntityDescription, Json, RefusalCode } from "./core/messages"
 import { at } from "./core/record"
+import { textLength } from "./core/text"
 
 /**
  * The refusals of these fields, by name; empty if they can be saved.
@@ -26,4 +27,22 @@ export function problemsOf(
     }
   }
   return problems
+}
+
+/** How many characters (code points, as the server counts) a text has, and may have. */
+export interface TooLong {
+  readonly n: number
+  readonly limit: number
+}
+
+/** By how much a text is too long for its field; null: it is not, or nobody knows the limit. */
+export function tooLong(
+  entity: EntityDescription | undefined,
+  name: string,
+  value: Json | undefined,
+): TooLong | null {
+  const spec = at(entity?.fields ?? {}, name)
+  if (spec?.kind !== "text" || spec.maxLength === null || typeof value !== "string") return null
+  const n = textLength(value.normalize("NFC"))
+  return n > spec.maxLength ? { n, limit: spec.maxLength } : null
 }

@@ -93,3 +93,19 @@ test("an amount that is typed another way is the same amount, and one that is an
   const changed = { creditLimit: "1500.5" }
   expect(edit).toHaveBeenCalledExactlyOnceWith("account", ACCOUNT, changed, SHOWN)
 })
+
+test("a text may have as many characters as the server counts, and is told by how much it is too long", async () => {
+  openAccount()
+  const name = form.get<HTMLInputElement>("[name=name]")
+  const problem = () => form.find(".field-error").text()
+  await name.setValue("\u{1f600}".repeat(121))
+  await form.get("form").trigger("submit")
+  expect(problem()).toBe("This is too long: 121 characters, at most 120.")
+  await name.setValue("\u{1f600}".repeat(122))
+  expect(problem()).toContain("122 characters")
+  expect(edit).not.toHaveBeenCalled()
+  await name.setValue("\u{1f600}".repeat(120))
+  expect(form.find(".field-error").exists()).toBe(false)
+  await save()
+  expect(edit.mock.calls).toEqual([["account", ACCOUNT, { name: "\u{1f600}".repeat(120) }, SHOWN]])
+})

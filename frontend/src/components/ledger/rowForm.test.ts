@@ -1,5 +1,6 @@
 // @vitest-environment jsdom
 import { beforeAll, expect, test, vi } from "vitest"
+import { nextTick, reactive } from "vue"
 
 import { speak } from "../../i18n"
 import { useRowForm } from "./rowForm"
@@ -34,4 +35,23 @@ test("what could not be written can be tried again", async () => {
   await form.save()
   expect(form.isDone).toBe(true)
   expect(form.failure).toBe("")
+})
+
+test("what was found wrong follows what is typed, and nothing more is found before the next press", async () => {
+  const draft = reactive({ name: "", iban: "DE00" })
+  const check = () => ({
+    ...(draft.name === "" ? { name: "missing" } : {}),
+    ...(draft.iban === "wrong" ? { iban: "wrong" } : {}),
+  })
+  const form = useRowForm(draft, { ...verbs(), check })
+  await form.save()
+  expect([form.problems, form.failedChecks]).toEqual([{ name: "missing" }, 1])
+  draft.iban = "wrong"
+  await nextTick()
+  expect(form.problems).toEqual({ name: "missing" })
+  draft.name = "Giro"
+  await nextTick()
+  expect(form.problems).toEqual({})
+  await form.save()
+  expect([form.problems, form.failedChecks]).toEqual([{ iban: "wrong" }, 2])
 })

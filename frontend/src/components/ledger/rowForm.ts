@@ -1,6 +1,6 @@
 // The course of a form for one row: what was typed, what is wrong with it, saving, deleting.
 
-import { computed, reactive, ref } from "vue"
+import { computed, reactive, ref, watch } from "vue"
 
 import { notify } from "../../notices"
 import { useTroubles } from "../../troubles"
@@ -32,11 +32,14 @@ export type RowFormState = ReturnType<typeof useRowForm>
 
 export function useRowForm(draft: object, verbs: Verbs) {
   const { sentenceOf } = useTroubles()
-  const opened = JSON.stringify(draft)
+  const typed = computed(() => JSON.stringify(draft))
+  const opened = typed.value
   const isDone = ref(false)
-  const isDirty = computed(() => !isDone.value && JSON.stringify(draft) !== opened)
+  const isDirty = computed(() => !isDone.value && typed.value !== opened)
   const problems = ref<Said>({})
   const failure = ref("")
+  /** How often it was not saved because something is wrong with it: then the focus goes there. */
+  const failedChecks = ref(0)
   let isWriting = false
 
   /** One press at a time: a second one would make a second row, or miss the one just deleted. */
@@ -54,7 +57,10 @@ export function useRowForm(draft: object, verbs: Verbs) {
     once(async () => {
       failure.value = ""
       problems.value = verbs.check()
-      if (Object.keys(problems.value).length > 0) return
+      if (Object.keys(problems.value).length > 0) {
+        failedChecks.value++
+        return
+      }
       try {
         const told = await verbs.write()
         isDone.value = true
@@ -63,6 +69,16 @@ export function useRowForm(draft: object, verbs: Verbs) {
         failure.value = sentenceOf(error)
       }
     })
+
+  // What has been found wrong follows what is typed; nothing more is found before the next press.
+  watch(typed, () => {
+    const known = Object.keys(problems.value)
+    if (known.length === 0) return
+    const now = verbs.check()
+    problems.value = Object.fromEntries(
+      Object.entries(now).filter(([field]) => known.includes(field)),
+    )
+  })
 
   const remove = () =>
     once(async () => {
@@ -74,5 +90,5 @@ export function useRowForm(draft: object, verbs: Verbs) {
       isDone.value = await verbs.restore()
     })
 
-  return reactive({ problems, failure, isDirty, isDone, save, remove, restore })
+  return reactive({ problems, failure, failedChecks, isDirty, isDone, save, remove, restore })
 }
