@@ -50,7 +50,7 @@ class Place:
         self.refuse_foreign()
         try:
             for folder in (self.state.parent, self.state):
-                if not folder.exists():
+                with contextlib.suppress(FileExistsError):  # perhaps made in this very moment
                     folder.mkdir(parents=True)
                     # Whatever our umask: PostgreSQL runs under another account when we are root
                     # and has to pass. What is secret inside is protected file by file.

@@ -4,7 +4,9 @@ import getpass
 import os
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
@@ -28,6 +30,18 @@ def test_a_full_disk_is_told_before_anything_is_written(
     with pytest.raises(Problem, match=r"has 7 MiB left.*Free some space and start again"):
         cluster_in(tmp_path).make()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_programs_that_start_at_the_same_time_all_find_the_folder_made(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def make(n: int) -> None:
+        together.wait(20)
+        Place.in_state_dir(tmp_path / str(n) / "var").make()
+
+    with ThreadPoolExecutor(8) as starters:
+        for n in range(20):
+            list(starters.map(make, [n] * 8))
 
 
 def test_a_taken_port_is_told(tmp_path: Path) -> None:
