@@ -110,6 +110,10 @@ class House:
         """What the server process holds in memory now (RSS)."""
         return self._server.memory_info().rss
 
+    def open_files(self) -> int:
+        """Sockets and files that the server process has open."""
+        return self._server.num_fds()
+
     def collect_garbage(self) -> None:
         told = self.folder / "collected"
         told.unlink(missing_ok=True)

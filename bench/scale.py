@@ -26,6 +26,15 @@ class Scale:
     browser_pending: int = 10_000
     browser_listed: int = 1_000
     browser_idle_s: int = 10
+    crowd: int = 1_000
+    crowd_households: int = 100
+    crowd_idle_s: float = 45  # two beats of each
+    town: int = 100  # households
+    town_devices: int = 3  # in each
+    town_per_s: float = 5.0  # changes in each
+    large: int = 100_000
+    soak_at_once: int = 20
+    lasts_s: float = 60  # town and soak
 
 
 FULL = Scale()
@@ -49,4 +58,11 @@ QUICK = Scale(
     browser_pending=600,
     browser_listed=100,
     browser_idle_s=1,
+    crowd=20,
+    crowd_households=4,
+    crowd_idle_s=1,
+    town=4,
+    large=1_500,
+    soak_at_once=4,
+    lasts_s=3,
 )

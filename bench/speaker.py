@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from syncapp.core import messages
 from syncapp.core.clock import Clock
-from syncapp.core.messages import Change, Hello, Household, Pull, Push
+from syncapp.core.messages import Change, Hello, Household, Ping, Pull, Push
 
 # Room for the frame around the changes.
 _PUSH_MAX_BYTES = messages.BATCH_MAX_BYTES - 200
@@ -39,6 +39,16 @@ class Changes(Heard, tag="changes"):
     to: int
     more: bool
     rows: list[msgspec.Raw]
+
+    def row_ids(self) -> list[str]:
+        return [_decode_id(row).id for row in self.rows]
+
+
+class _Identified(Struct):
+    id: str
+
+
+_decode_id = msgspec.json.Decoder(_Identified).decode
 
 
 class Fate(Struct):
@@ -63,11 +73,15 @@ class Provisioning(Heard, tag="provisioning"):
     step: int
 
 
+class Pong(Heard, tag="pong"):
+    head: int
+
+
 class SyncRequest(Heard, tag="sync_request"):
     id: str
 
 
-Frame = Welcome | Changes | Ack | Error | News | Provisioning | SyncRequest
+Frame = Welcome | Changes | Ack | Error | News | Provisioning | Pong | SyncRequest
 _decode = msgspec.json.Decoder(Frame).decode
 
 
@@ -87,20 +101,18 @@ class Speaker:
     @classmethod
     async def connect(cls, address: str, household: uuid.UUID, token: str) -> Speaker:
         """Open a socket to `address` (host:port); says nothing yet."""
-        return cls(
-            await connect(
-                f"ws://{address}/ws/sync/{household}/",
-                subprotocols=[messages.PROTOCOL],
-                additional_headers={"Authorization": f"Bearer {token}"},
-                compression=None,
-                ping_interval=None,
-                max_size=None,
-                proxy=None,
-            )
-        )
+        return cls(await _open(address, household, token))
+
+    async def connect_again(self, address: str, household: uuid.UUID, token: str) -> None:
+        """The same device, on another socket."""
+        self._socket = await _open(address, household, token)
 
     async def close(self) -> None:
         await self._socket.close()
+
+    def vanish(self) -> None:
+        """The connection is gone, and nobody has said goodbye."""
+        self._socket.transport.abort()
 
     # --- frames
 
@@ -141,11 +153,26 @@ class Speaker:
             pass
         return frame.head
 
-    async def pull(self) -> None:
-        """Ask for everything, and return when it has been received."""
+    async def pull(self, enough: int | None = None) -> None:
+        """Ask for everything, and return when it has been received, or so many rows."""
         await self.send(Pull(cursor=self.cursor, ask=True))
         while not isinstance(frame := await self.receive(), Changes) or frame.more:
-            pass
+            if enough is not None and self.rows_received >= enough:
+                return
+
+    async def pull_into(self, rows: dict[str, msgspec.Raw]) -> None:
+        """As `pull`, and keep the newest of each row, by its id."""
+        await self.send(Pull(cursor=self.cursor, ask=True))
+        while True:
+            frame = await self.receive()
+            if isinstance(frame, Changes):
+                rows.update(zip(frame.row_ids(), frame.rows, strict=True))
+                if not frame.more:
+                    return
+
+    async def ping(self) -> None:
+        """The heartbeat; its answer comes among the frames."""
+        await self.send(Ping(cursor=self.cursor, clock_ms=now_ms()))
 
     # --- changes
 
@@ -192,6 +219,18 @@ class Speaker:
                 raise RuntimeError(f"Change {result.number} was {result.fate}.")
         self.acknowledged = ack.results[-1].number
         return len(ack.results)
+
+
+async def _open(address: str, household: uuid.UUID, token: str) -> ClientConnection:
+    return await connect(
+        f"ws://{address}/ws/sync/{household}/",
+        subprotocols=[messages.PROTOCOL],  # type: ignore[list-item]
+        additional_headers={"Authorization": f"Bearer {token}"},
+        compression=None,
+        ping_interval=None,
+        max_size=None,
+        proxy=None,
+    )
 
 
 def pushes_of(changes: list[Change], acknowledged: int = 0) -> Iterator[str]:

@@ -13,6 +13,9 @@ Measure = Callable[[House, Scale], list[Figure]]
 
 BROWSER = "browser"  # by itself: it needs a Chromium, and most of the machine
 NAMES = ("flush", "converge", "live", "first_load", "provisioning", "operators", "idle")
+# Asked for as "load": many devices for minutes, or for a day.
+LOAD = ("crowd", "town", "large", "soak")
+SETS = {"": NAMES, "browser": (BROWSER,), "load": LOAD}
 
 
 def measure(name: str) -> Measure:

@@ -16,8 +16,8 @@ from ..speaker import Speaker, pushes_of
 
 def measure(house: House, scale: Scale) -> list[Figure]:
     household = make_household()
-    asyncio.run(_fill(house, household, scale.first_load))
-    loads = [asyncio.run(_load(house, household, scale.first_load)) for _ in range(scale.runs)]
+    asyncio.run(fill(house, household, scale.first_load))
+    loads = [asyncio.run(load(house, household, scale.first_load)) for _ in range(scale.runs)]
     device_s = [
         asyncio.run(device.load(house, household, scale.first_load)) for _ in range(scale.runs)
     ]
@@ -29,7 +29,7 @@ def measure(house: House, scale: Scale) -> list[Figure]:
     ]
 
 
-async def _fill(house: House, household: Household, count: int) -> None:
+async def fill(house: House, household: Household, count: int) -> None:
     speaker = await Speaker.connect(house.address, household.id, household.tokens[0])
     await speaker.hello()
     content = Content(seed=4)
@@ -38,7 +38,7 @@ async def _fill(house: House, household: Household, count: int) -> None:
     await speaker.close()
 
 
-async def _load(house: House, household: Household, count: int) -> tuple[float, int]:
+async def load(house: House, household: Household, count: int) -> tuple[float, int]:
     began_s = time.perf_counter()
     speaker = await Speaker.connect(house.address, household.id, household.tokens[0])
     await speaker.hello()

@@ -45,7 +45,7 @@ def measure(house: House, scale: Scale) -> list[Figure]:
 async def _idle(house: House, households: list[Household], count: int) -> tuple[int, int, int]:
     """Bytes before, with the devices connected, and after a garbage collection with them."""
     house.start_server()
-    warm = await _connect(house, [(households[0], households[0].tokens[0])] * AT_ONCE)
+    warm = await connect_all(house, [(households[0], households[0].tokens[0])] * AT_ONCE)
     await asyncio.gather(*(each.close() for each in warm))
     house.collect_garbage()
     before = house.memory_bytes()
@@ -54,7 +54,7 @@ async def _idle(house: House, households: list[Household], count: int) -> tuple[
         household = households[n % len(households)]
         token = household.tokens[n // len(households) % len(household.tokens)]
         places.append((household, token))
-    speakers = await _connect(house, places)
+    speakers = await connect_all(house, places)
     after = house.memory_bytes()
     house.collect_garbage()
     collected = house.memory_bytes()
@@ -62,7 +62,7 @@ async def _idle(house: House, households: list[Household], count: int) -> tuple[
     return before, after, collected
 
 
-async def _connect(house: House, places: list[tuple[Household, str]]) -> list[Speaker]:
+async def connect_all(house: House, places: list[tuple[Household, str]]) -> list[Speaker]:
     """Connect devices that have read everything and now only listen."""
     limit = asyncio.Semaphore(AT_ONCE)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.measures import NAMES
+from bench.__main__ import is_full, parse, set_of
+from bench.measures import LOAD, NAMES
 from bench.report import BEGIN, BROWSER_BEGIN, END
 from finwise.places import ROOT
 
@@ -55,6 +56,13 @@ def test_an_unknown_measure_is_refused_before_anything_starts():
     done = bench("speed")
     assert done.returncode == 2
     assert "there is no speed; choose from flush" in done.stderr
+
+
+def test_the_load_is_asked_for_by_one_name_and_kept_by_itself():
+    options = parse(["load", "--for", "86400"])
+    assert (options.names, options.lasts_s) == (list(LOAD), 86400)
+    assert is_full(options) and set_of(LOAD) == "load" and set_of(NAMES) == ""
+    assert not is_full(parse(["soak"])) and not is_full(parse(["load", "--quick"]))
 
 
 def test_the_readme_has_a_place_for_each_table():
