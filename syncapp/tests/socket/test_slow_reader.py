@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -32,6 +31,15 @@ def quick_server(
 
 
 @pytest.fixture
+def patient_server(households: Callable[[], Household]) -> Iterator[ServerThread]:
+    """Never finds out: what waits for a peer that does not read would wait for ever."""
+    running = ServerThread(ping_s=3600, buffer_bytes=4096)
+    yield running
+    running.wait_until_idle()
+    running.stop()
+
+
+@pytest.fixture
 def big_household(household: Household) -> Household:
     """Two and a half pages of half a mebibyte each, far more than the kernels buffer."""
     device = household.device("import")
@@ -51,7 +59,25 @@ def wait_for_sockets(server: ServerThread, household: Household, count: int) -> 
     server.wait_for(has_that_many)
 
 
-def test_who_does_not_read_is_let_go_and_disturbs_nobody(
+def test_who_does_not_read_disturbs_nobody(
+    patient_server: ServerThread, big_household: Household, new_phone: Callable[..., Phone]
+) -> None:
+    """P05"""
+    phone = new_phone(url=patient_server.url).online()
+    deaf = [Deaf(new_phone(url=patient_server.url)) for _ in range(3)]
+    for each in deaf:
+        each.say({"type": "pull", "ask": True})
+    phone.push_and_settle(phone.new_group("Bank"))
+    phone.take_live()
+    deaf[0].say({"type": "push", "changes": [deaf[0].phone.new_group("Sparen")]})
+    (row,) = phone.take_live()  # nor does it matter that its pusher does not read the ack
+    assert row["fields"]["name"] == "Sparen"
+    wait_for_sockets(patient_server, big_household, 4)
+    for each in deaf:
+        each.close()
+
+
+def test_who_does_not_read_is_let_go(
     quick_server: ServerThread, big_household: Household, new_phone: Callable[..., Phone]
 ) -> None:
     """P05, S30"""
@@ -59,29 +85,10 @@ def test_who_does_not_read_is_let_go_and_disturbs_nobody(
     deaf = [Deaf(new_phone(url=quick_server.url)) for _ in range(3)]
     for each in deaf:
         each.say({"type": "pull", "ask": True})
-    phone.push_and_settle(phone.new_group("Bank"))
-    began_s = time.monotonic()
-    phone.take_live()
-    assert time.monotonic() - began_s < 1
     wait_for_sockets(quick_server, big_household, 1)
     phone.ping()
     for each in deaf:
         each.close()
-
-
-def test_a_pusher_that_does_not_read_its_acks_delays_nobodys_news(
-    quick_server: ServerThread, big_household: Household, new_phone: Callable[..., Phone]
-) -> None:
-    phone = new_phone(url=quick_server.url).online()
-    deaf = Deaf(new_phone(url=quick_server.url))
-    deaf.say({"type": "pull", "ask": True})
-    quick_server.settle(big_household.id)
-    deaf.say({"type": "push", "changes": [deaf.phone.new_group("Bank")]})
-    began_s = time.monotonic()
-    (row,) = phone.take_live()
-    assert time.monotonic() - began_s < 1
-    assert row["fields"]["name"] == "Bank"
-    deaf.close()
 
 
 def test_asking_without_reading_piles_up_no_pages(
@@ -113,7 +120,7 @@ def test_asking_without_reading_piles_up_no_pages(
 
 
 def test_the_end_of_a_membership_does_not_wait_for_who_does_not_read(
-    quick_server: ServerThread,
+    patient_server: ServerThread,
     big_household: Household,
     new_phone: Callable[..., Phone],
     new_member: Callable[[Household, str], object],
@@ -123,15 +130,13 @@ def test_the_end_of_a_membership_does_not_wait_for_who_does_not_read(
     from tenants.models import Tenant
 
     user = new_member(big_household, "editor")
-    deaf = Deaf(new_phone(user, url=quick_server.url))
-    other = new_phone(user, url=quick_server.url).online()
+    deaf = Deaf(new_phone(user, url=patient_server.url))
+    other = new_phone(user, url=patient_server.url).online()
     deaf.say({"type": "pull", "ask": True})
     for _ in range(3):
         deaf.say({"type": "push", "changes": [deaf.phone.new_group("x")]})
     end_membership(Tenant.objects.get(pk=big_household.id), user)  # type: ignore[arg-type]
-    began_s = time.monotonic()
     frames, code = other.hear_close()
     assert code == 4403 and frames[-1]["code"] == "not_yours"
-    assert time.monotonic() - began_s < 2
-    wait_for_sockets(quick_server, big_household, 0)
     deaf.close()
+    wait_for_sockets(patient_server, big_household, 0)
