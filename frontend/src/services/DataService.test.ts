@@ -209,7 +209,7 @@ describe("two tabs", () => {
   })
 })
 
-test("thousands of changes show in pieces, and all of them", async () => {
+test("thousands of changes show in pieces, all of them, and so does a whole look", async () => {
   const { data } = await openTab()
   const groups = Array.from({ length: 2_100 }, (_, n) => ({ name: `Gruppe ${n}` }))
   const pieces: number[] = []
@@ -224,6 +224,11 @@ test("thousands of changes show in pieces, and all of them", async () => {
     expect(seen.size).toBe(2_100)
   }, 20_000)
   expect(ids.map((id) => seen.get(id))).toEqual(groups.map((group) => group.name))
+  seen.clear()
+  data.view.notice("all")
+  await vi.waitFor(() => {
+    expect(seen.size).toBe(2_100)
+  }, 20_000)
   expect(Math.max(...pieces)).toBeLessThanOrEqual(200)
 })
 

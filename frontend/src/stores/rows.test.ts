@@ -22,7 +22,7 @@ const edits = fc.array(
   }),
 )
 
-test("a list that follows changes is the one that would be made anew", () => {
+test("a list that follows changes is the one that would be made anew, and stays where none is", () => {
   fc.assert(
     fc.property(fc.array(edits), (batches) => {
       const rows = new Map<string, ShownRow>()
@@ -34,7 +34,9 @@ test("a list that follows changes is the one that would be made anew", () => {
         }
         const changed = new Set(batch.map(({ id }) => id))
         const anew = sortedRows(groupOf, byOrder)({ rows, changed: "all" })
-        expect(follow({ rows, changed })).toEqual(anew)
+        const shown = follow({ rows, changed })
+        expect(shown).toEqual(anew)
+        expect(follow({ rows, changed: new Set(["a", "b", "c", "d", "e"]) })).toBe(shown)
       }
     }),
   )

@@ -11,7 +11,8 @@ export interface RowState {
 }
 
 /**
- * A list that follows what is shown of an entity; only what changed is made and placed anew.
+ * A list that follows what is shown of an entity; only what looks different is made and placed
+ * anew, and all else stays the object that it was.
  *
  * compare: its order, total.
  */
@@ -21,32 +22,37 @@ export function sortedRows<Item extends RowState>(
 ): (change: ViewChange) => readonly Item[] {
   let items: readonly Item[] = []
   const itemsById = new Map<string, Item>()
-  const made = ({ row, isPending }: ShownRow): Item => {
-    const item = itemOf(row, { id: row.id, isPending })
-    itemsById.set(row.id, item)
-    return item
-  }
+  const made = ({ row, isPending }: ShownRow): Item => itemOf(row, { id: row.id, isPending })
   return ({ rows, changed }) => {
     if (changed === "all") {
       itemsById.clear()
-      items = [...rows.values()].map(made).sort(compare)
+      for (const [id, shown] of rows) itemsById.set(id, made(shown))
+      items = [...itemsById.values()].sort(compare)
       return items
     }
-    const next = [...items]
+    let next: Item[] | null = null
     for (const id of changed) {
       const old = itemsById.get(id)
-      if (old !== undefined) next.splice(placeOf(old, next, compare), 1)
       const shown = rows.get(id)
-      if (shown === undefined) {
+      const item = shown === undefined ? undefined : made(shown)
+      if (looksTheSame(old, item)) continue
+      next ??= [...items]
+      if (old !== undefined) next.splice(placeOf(old, next, compare), 1)
+      if (item === undefined) {
         itemsById.delete(id)
         continue
       }
-      const item = made(shown)
+      itemsById.set(id, item)
       next.splice(placeOf(item, next, compare), 0, item)
     }
-    items = next
+    if (next !== null) items = next
     return items
   }
+}
+
+function looksTheSame<Item extends RowState>(a: Item | undefined, b: Item | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return (Object.keys(b) as (keyof Item)[]).every((name) => Object.is(a[name], b[name]))
 }
 
 /** Where an item stands in a sorted list, or would: by halving, for one of thousands. */

@@ -20,7 +20,10 @@ export interface ShownRow {
   readonly isPending: boolean
 }
 
-/** One change of what is shown. changed: ids; "all" after a whole load. */
+/**
+ * One change of what is shown. changed: ids of rows that may look different; "all": nothing was
+ * shown before.
+ */
 export interface ViewChange {
   readonly rows: ReadonlyMap<string, ShownRow>
   readonly changed: ReadonlySet<string> | "all"
@@ -28,13 +31,18 @@ export interface ViewChange {
 
 type Listener = (change: ViewChange) => void
 
+interface Watched {
+  rows: Map<string, ShownRow>
+  readonly listener: Listener
+}
+
 // Rows that are read, and then rendered, at a time: no task holds the page up, though each of
 // thousands looks different.
 const PIECE = 200
 
 /** Rows of the entities that somebody watches, in memory. */
 export class RowsView {
-  private readonly watched = new Map<string, { rows: Map<string, ShownRow>; listener: Listener }>()
+  private readonly watched = new Map<string, Watched>()
   private waiting: Map<string, Key> | "all" = new Map()
   private isReading = false
   private isClosed = false
@@ -93,8 +101,18 @@ export class RowsView {
     const rows = await look(this.ground, (_, db) => shownRows(db, entity))
     const watched = this.watched.get(entity)
     if (watched === undefined || this.isClosed) return
+    const before = watched.rows
     watched.rows = rows
-    watched.listener({ rows, changed: "all" })
+    if (before.size === 0) watched.listener({ rows, changed: "all" })
+    else await this.showAgain(watched, new Set([...before.keys(), ...rows.keys()]))
+  }
+
+  private async showAgain({ rows, listener }: Watched, ids: ReadonlySet<string>): Promise<void> {
+    for (const changed of inPieces([...ids])) {
+      if (this.isClosed) return
+      listener({ rows, changed: new Set(changed) })
+      await oneTask()
+    }
   }
 
   private async read(keys: readonly Key[]): Promise<void> {
@@ -114,6 +132,15 @@ export class RowsView {
       watched?.listener({ rows: watched.rows, changed: ids })
     }
   }
+}
+
+function* inPieces(ids: readonly string[]): Generator<readonly string[]> {
+  for (let at = 0; at < ids.length; at += PIECE) yield ids.slice(at, at + PIECE)
+}
+
+/** Let the page paint, and hear a key press. */
+function oneTask(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve))
 }
 
 /** Take the first piece out of what waits. */
