@@ -241,6 +241,7 @@ LARGE_PHOTO = """() => {
 
 
 def test_a_page_that_answers_for_the_server_is_told_and_nothing_is_lost(laptop: Page) -> None:
+    """I06"""
     context = laptop.context
     wifi = {"status": 200, "content_type": "text/html", "body": "<h1>Welcome to our Wi-Fi</h1>"}
     context.route("**/health/live", lambda route: route.fulfill(**wifi))

@@ -71,6 +71,7 @@ def held(
 def test_a_long_queue_is_sent_push_by_push_while_its_person_works_on(
     held: tuple[Page, Answers], phone: Page
 ) -> None:
+    """A08: with 10,000, and how long its page is busy with them, in `script/bench browser`."""
     page, answers = held
     before = count_of(phone)
     lose_network(page)

@@ -95,6 +95,8 @@ def test_offline_work_survives_the_kill_of_the_browser(
     sign_in: Callable[[BrowserContext], None],
     phone: Page,
 ) -> None:
+    """A01"""
+
     def launch() -> BrowserContext:
         context = _playwright.chromium.launch_persistent_context(
             profile, executable_path=chromium_path, args=list(ARGUMENTS), base_url=address,

@@ -66,6 +66,7 @@ def test_a_visible_tab_takes_over_from_one_that_is_stuck_and_each_change_is_sent
     sign_in: Callable[[BrowserContext], None],
     phone: Page,
 ) -> None:
+    """J02"""
     context = new_context()
     sign_in(context)
     stuck, other = context.new_page(), context.new_page()
@@ -96,6 +97,7 @@ def test_a_visible_tab_takes_over_from_one_that_is_stuck_and_each_change_is_sent
 def test_a_tab_that_is_frozen_gives_the_lead_on_and_knows_everything_when_it_thaws(
     laptop: Page, tab: Page, phone: Page
 ) -> None:
+    """J02"""
     session = laptop.context.new_cdp_session(laptop)
     session.send("Page.enable")
     session.send("Page.setWebLifecycleState", {"state": "frozen"})
@@ -109,6 +111,7 @@ def test_a_tab_that_is_frozen_gives_the_lead_on_and_knows_everything_when_it_tha
 
 
 def test_two_tabs_in_two_households_mix_nothing(laptop: Page, tab: Page, phone: Page) -> None:
+    """J07"""
     tab.get_by_role("button", name="Haushalt wechseln").click()
     tab.get_by_role("button", name="Neuer Haushalt").click()
     tab.get_by_label("Name des Haushalts").fill("Vereinskasse")
@@ -135,6 +138,7 @@ def test_without_web_locks_two_tabs_send_everything_once(
     sign_in: Callable[[BrowserContext], None],
     phone: Page,
 ) -> None:
+    """J04"""
     context = new_context()
     context.add_init_script("delete Navigator.prototype.locks")
     sign_in(context)

@@ -92,6 +92,7 @@ def test_what_waits_in_a_household_that_is_not_shown_is_sent_too(laptop: Page, p
 def test_a_server_killed_while_it_is_sent_to_gets_everything_once(
     laptop: Page, phone: Page, server: RealServer
 ) -> None:
+    """B04"""
     lose_network(laptop)
     names = [f"Umschlag {n}" for n in range(5)]
     for name in names:
@@ -113,6 +114,7 @@ def test_a_server_killed_while_it_is_sent_to_gets_everything_once(
 
 
 def test_a_dozen_tabs_show_the_same_and_send_it_once(laptop: Page, phone: Page) -> None:
+    """J01, J05"""
     tabs = [laptop, *(laptop.context.new_page() for _ in range(TABS - 1))]
     for tab in tabs[1:]:
         tab.goto("/")
@@ -155,6 +157,7 @@ def test_a_household_whose_id_is_taken_moves_whole_to_a_fresh_one(
 def test_a_full_disk_is_said_and_neither_the_queue_nor_what_was_typed_is_lost(
     laptop: Page, phone: Page
 ) -> None:
+    """A03"""
     lose_network(laptop)
     add_account(laptop, "Passt noch")
     laptop.evaluate(FILL_DISK)

@@ -51,7 +51,7 @@ const names = async (data: DataService) =>
   [...(await data.rows("account_group")).values()].map((row) => row.fields["name"])
 
 describe("an edit", () => {
-  test("and its entry in the queue are one thing: both are there, or neither is", async () => {
+  test("and its entry in the queue are one thing: both are there, or neither is: A02", async () => {
     const { data } = await openTab()
     await data.create("account_group", { name: "Giro" })
     vi.spyOn(IDBObjectStore.prototype, "add").mockImplementationOnce(() => {
@@ -62,7 +62,7 @@ describe("an edit", () => {
     expect((await data.standing(9)).counts.pending).toBe(1)
   })
 
-  test("survives the end of the page", async () => {
+  test("survives the end of the page: A01", async () => {
     const { data } = await openTab()
     await data.create("account_group", { name: "Giro" })
     data.close()
@@ -123,7 +123,7 @@ describe("an edit", () => {
 })
 
 describe("when the storage is in trouble", () => {
-  test("a full disk is said, and the next edit that fits is saved again", async () => {
+  test("a full disk is said, and the next edit that fits is saved again: A03", async () => {
     const { data, troubles } = await openTab()
     const full = vi.spyOn(IDBObjectStore.prototype, "add").mockImplementation(() => {
       throw new DOMException("The disk is full.", "QuotaExceededError")

@@ -66,6 +66,23 @@ async function look(): Promise<Painted> {
 const kind = async () => (await look()).status.kind
 const add = (text: string) => open.create("account_group", { name: text })
 
+/** Another device of the household makes so many groups, all in one push. */
+function pushFromElsewhere(count: number): void {
+  const peer = { user: "anna", send: () => undefined, close: () => undefined }
+  const node = "e1".repeat(8)
+  const id = (n: number) => `eeeeeeee-0000-4000-8000-${n.toString().padStart(12, "0")}`
+  server.take(peer, { type: "hello", device: id(0), node, name: "d", app: "a" })
+  const changes = Array.from({ length: count }, (_, n) => ({
+    number: n + 1,
+    entity: "account_group",
+    id: id(n + 1),
+    kind: "create" as const,
+    stamp: `${Date.now().toString(16).padStart(12, "0")}-${n.toString(16).padStart(4, "0")}-${node}`,
+    fields: { name: `Gruppe ${n.toString()}` },
+  }))
+  server.take(peer, { type: "push", changes, acknowledged: 0 })
+}
+
 async function startGreen(): Promise<void> {
   await start()
   await until(() => painted.some(({ picture }) => picture.phase === "idle"))
@@ -168,6 +185,32 @@ describe("what it says when it is not green", () => {
     await until(() => server.rows().size === 1)
     expect(await kind()).toBe("up_to_date")
     vi.restoreAllMocks()
+  })
+
+  test("a disk that is full in the middle of a page: told, nothing of it taken, and read again later: Q06", async () => {
+    await startGreen()
+    const before = await open.data.meta()
+    const put = IDBObjectStore.prototype.put // eslint-disable-line @typescript-eslint/unbound-method
+    let kept = 0
+    const full = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(function (
+      this: IDBObjectStore,
+      ...what: Parameters<typeof put>
+    ) {
+      if (this.name === "base" && ++kept > 2) {
+        throw new DOMException("The disk is full.", "QuotaExceededError")
+      }
+      return put.apply(this, what)
+    })
+    pushFromElsewhere(5)
+    await until(() => kept > 2 && painted.at(-1)?.status.kind === "cannot_save")
+    expect(painted.at(-1)?.status).toMatchObject({ reason: "full" })
+    const { cursor, readSeq } = await open.data.meta()
+    expect([cursor, readSeq]).toEqual([before.cursor, before.readSeq])
+    expect((await open.data.rows("account_group")).size).toBe(0)
+    full.mockRestore()
+    await pass(60_000)
+    expect(await kind()).toBe("up_to_date")
+    expect((await open.data.rows("account_group")).size).toBe(5)
   })
 
   test("a database that is taken away under it: told, and nothing green afterwards", async () => {

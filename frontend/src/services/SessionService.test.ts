@@ -42,7 +42,7 @@ test("who was here last is known without the server, but not whether he is signe
   expect(events).toEqual([])
 })
 
-test("the sign-in page of a hotel says nothing about who is signed in", async () => {
+test("the sign-in page of a hotel says nothing about who is signed in: I06", async () => {
   await registry.putLastUser(ANNA)
   await session.recall()
   api.isPortal = true

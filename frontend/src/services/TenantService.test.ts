@@ -116,7 +116,7 @@ describe("without a server", () => {
     expect(await opensWith("somebody else's")).toBe(first.id === list[0]?.id ? first.id : list[0]?.id)
   })
 
-  test("switched to and fro, each household has its own rows", async () => {
+  test("switched to and fro, each household has its own rows: J07", async () => {
     const first = await tenants.create("A")
     await add("Nur A")
     await tenants.create("B")
@@ -156,7 +156,7 @@ describe("what the server tells", () => {
     expect(await registry.replicasOf("ben")).toEqual([])
   })
 
-  test("somebody else sees nothing of the one before, and two of them share no database", async () => {
+  test("somebody else sees nothing of the one before, and two of them share no database: A07", async () => {
     await tenants.hear([told("h", "Gemeinsam")])
     await add("Von Anna")
     await until(() => list[0]?.pending === 1)

@@ -87,7 +87,27 @@ async function connectedTab(answering = serving(server)): Promise<Tab> {
 
 const phaseOf = ({ service }: Tab) => service.picture().phase
 const add = ({ data }: Tab, text: string) => data.create("account_group", { name: text })
+const pushed = () =>
+  page.socket.sent.flatMap((frame) => (frame.type === "push" ? frame.changes : []))
 const onServer = () => [...server.rows().values()].map((row) => row.fields["name"])
+
+test("killed between the server's answer and its own note of it, it sends again, with one effect: A06", async () => {
+  const killed = await connectedTab(serving(server, { unheard: new Set(["ack"]) }))
+  await add(killed, "Giro")
+  await until(() => onServer().length === 1)
+  const sent = pushed()
+  await killed.service.end()
+  killed.data.close()
+  tabs = []
+
+  const again = await connectedTab()
+  expect((await again.data.meta()).nextNumber).toBe(2)
+  await until(() => phaseOf(again) === "idle")
+  expect(pushed()).toEqual(sent)
+  expect((await again.data.standing(1)).counts.pending).toBe(0)
+  expect(onServer()).toEqual(["Giro"])
+  expect(new Set(server.effects.values())).toEqual(new Set([1]))
+})
 
 test("it pulls, sends what is open, and is idle; an edit goes out at once", async () => {
   page.answering = serving(server)
@@ -103,7 +123,7 @@ test("it pulls, sends what is open, and is idle; an edit goes out at once", asyn
 })
 
 describe("a socket that is not the one any more", () => {
-  test("neither opens, nor is heard, nor ends the conversation of the next", async () => {
+  test("neither opens, nor is heard, nor ends the conversation of the next: I07", async () => {
     const tab = await connectedTab(BLACK_HOLE)
     const late = page.socket
     page.online(false)
@@ -194,7 +214,7 @@ test("it hangs up with codes that a browser lets a page use", async () => {
 })
 
 describe("where no server answers", () => {
-  test("the waits grow up to a bound, and chance spreads them", async () => {
+  test("the waits grow up to a bound, and chance spreads them: B08", async () => {
     await fc.assert(
       fc.asyncProperty(fc.double({ min: 0, max: 0.999, noNaN: true }), async (chance) => {
         page.answering = ABSENT
@@ -219,7 +239,7 @@ describe("where no server answers", () => {
     tabs = []
   })
 
-  test("hundreds of attempts leave no socket, no timer and no listener behind", async () => {
+  test("hundreds of attempts leave no socket, no timer and no listener behind: B12", async () => {
     const tab = await connectedTab(ABSENT)
     const [timers, listeners] = [vi.getTimerCount(), page.listeners]
     for (let n = 0; n < 300; n++) {
@@ -235,7 +255,7 @@ describe("where no server answers", () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test("after a success the waits begin small again", async () => {
+  test("after a success the waits begin small again: B08", async () => {
     const tab = await connectedTab(ABSENT)
     for (let n = 0; n < 6; n++) await pass(BACKOFF_CAP_MS)
     page.answering = serving(server)
@@ -257,7 +277,7 @@ describe("the heartbeat", () => {
     expect(tab.service.picture().heardAgoMs).toBeLessThan(BEAT_MS)
   })
 
-  test("replaces a socket that does not answer any more, though nobody has closed it", async () => {
+  test("replaces a socket that does not answer any more, though nobody has closed it: I05", async () => {
     const tab = await connectedTab()
     await until(() => phaseOf(tab) === "idle")
     const [dead] = page.sockets
@@ -288,7 +308,29 @@ describe("what the machine says", () => {
     expect(page.alive).toEqual([page.socket])
   })
 
-  test("the page is seen again after a sleep: the old socket is not believed", async () => {
+  test("another network without a moment in between: the old socket ends, and a new one is there at once: I03", async () => {
+    const tab = await connectedTab()
+    await until(() => phaseOf(tab) === "idle")
+    const old = page.socket
+    const answering = serving(server)
+    // To the old address nothing comes any more, and nothing goes.
+    page.answering = { ...answering, said: (socket, frame) => { if (socket !== old) answering.said(socket, frame) } }
+    page.online(true)
+    await until(() => page.sockets.length === 2 && phaseOf(tab) === "idle")
+    expect(old.hungUp).not.toBeNull()
+    expect(page.alive).toEqual([page.socket])
+  })
+
+  test("the network has cut the socket: a new one is there within 5 s: I03", async () => {
+    const tab = await connectedTab()
+    await until(() => phaseOf(tab) === "idle")
+    page.socket.end(1006)
+    await pass(5_000)
+    await until(() => phaseOf(tab) === "idle")
+    expect(page.sockets).toHaveLength(2)
+  })
+
+  test("the page is seen again after a sleep: the old socket is not believed: I04", async () => {
     const tab = await connectedTab()
     await until(() => phaseOf(tab) === "idle")
     const [old] = page.sockets
@@ -390,7 +432,7 @@ describe("two tabs", () => {
     expect(second.service.picture()).toEqual(first.service.picture())
   })
 
-  test("what one makes the other sends, and a sync by hand in one is answered by the other", async () => {
+  test("what one makes the other sends, and a sync by hand in one is answered by the other: J01", async () => {
     const [, second] = await twoTabs()
     await add(second, "Giro")
     await until(() => onServer().length === 1)
@@ -448,7 +490,7 @@ describe("two tabs", () => {
     expect(second.service.picture().heardAgoMs).toBeNull()
   })
 
-  test("a leader that thaws sends nothing any more: the other's conversation counts", async () => {
+  test("a leader that thaws sends nothing any more: the other's conversation counts: J02", async () => {
     const [first, second] = await twoTabs()
     freeze(first)
     const old = page.socket
@@ -462,7 +504,7 @@ describe("two tabs", () => {
     expect(new Set(server.effects.values())).toEqual(new Set([1]))
   })
 
-  test("without Web Locks both may talk for a moment; then one does, and all is sent once", async () => {
+  test("without Web Locks both may talk for a moment; then one does, and all is sent once: J04", async () => {
     delete page.navigator.locks
     page.answering = serving(server)
     const [first, second] = [await newTab(), await newTab()]

@@ -108,7 +108,7 @@ export class WebSocketService {
 
   start(): void {
     const { signal } = this.scope
-    addEventListener("online", () => void this.asked(), { signal })
+    addEventListener("online", () => void this.found(), { signal })
     addEventListener("offline", () => void this.lost(), { signal })
     addEventListener("pagehide", () => { this.leadership.pause() }, { signal })
     addEventListener("pageshow", () => { this.leadership.resume() }, { signal })
@@ -290,6 +290,15 @@ export class WebSocketService {
     }
     this.hangUp(line.generation, 1000)
     await conversation.closed(line.generation, ABNORMAL)
+  }
+
+  /**
+   * The machine has a network. A socket from before is of another one, if it lost none in between
+   * (from Wi-Fi to mobile): its address is gone, and nobody closes it.
+   */
+  private async found(): Promise<void> {
+    await this.lost()
+    await this.asked()
   }
 
   private async seen(): Promise<void> {

@@ -42,11 +42,13 @@ def test_the_text_of_a_stamp_is_read_back(stamp):
 
 @given(stamps, stamps)
 def test_text_order_is_stamp_order(a, b):
+    """D03"""
     assert (stamp_to_text(a) < stamp_to_text(b)) == (a < b)
 
 
 @given(some.lists(stamps, min_size=2, max_size=6))
 def test_the_order_of_stamps_is_total(some_stamps):
+    """D03"""
     texts = [stamp_to_text(each) for each in some_stamps]
     for a, b in itertools.pairwise(texts):
         assert (a < b) + (b < a) + (a == b) == 1
@@ -61,6 +63,7 @@ def test_no_stamp_is_before_every_stamp(stamp):
 
 @given(some.text(max_size=40) | some.sampled_from([None, 7, b"x"]))
 def test_what_is_not_a_stamp_is_refused_and_never_read_as_zero(text):
+    """D09"""
     if not is_stamp(text):
         with pytest.raises(ValueError, match="not a stamp"):
             text_to_stamp(text)
@@ -83,11 +86,13 @@ def test_the_first_stamp_of_all_is_now(now_ms, node):
 
 
 def test_a_full_counter_moves_the_millisecond_on_by_one():
+    """D10"""
     full = stamp_to_text(Stamp(NOW, COUNTER_MAX, NODE))
     assert next_stamp(full, NOW, NODE) == stamp_to_text(Stamp(NOW + 1, 0, NODE))
 
 
 def test_a_full_counter_never_fails_however_long_the_clock_stands_still():
+    """D10"""
     clock = Clock(NODE, stamp_to_text(Stamp(NOW, COUNTER_MAX - 1, NODE)))
     given_ = [clock.tick(NOW) for _ in range(COUNTER_MAX + 4)]
     assert given_ == sorted(set(given_))
@@ -113,6 +118,7 @@ def test_hearing_a_batch_moves_the_clock_once_to_its_maximum(heard, last):
 
 @given(some.lists(some.tuples(clock_times, stamp_texts), max_size=8))
 def test_a_clock_never_gives_the_same_stamp_twice_and_never_goes_back(moments):
+    """D06"""
     clock = Clock(NODE)
     before = NO_STAMP
     for now_ms, heard in moments:

@@ -102,6 +102,44 @@ def test_a_crash_at_any_step_of_taking_a_page_leaves_no_hole(server, phone, tmp_
     assert crashes > 50
 
 
+def test_a_disk_that_is_full_in_the_middle_of_a_page_takes_nothing_of_it_and_the_page_comes_again(
+    server, phone
+):
+    """Q06: at each single statement of a page that is taken; the cursor stays where it was."""
+    a = phone()
+    for n in range(5):
+        a.replica.create("account_group", {"name": f"Gruppe {n}"})
+    sync(server, a)
+    at = not_taken = 0
+    while True:
+        at += 1
+        b = phone()
+        b.online()
+        while not (b.link.down and b.link.down[0].startswith('{"type":"changes"')):
+            if b.link.up:
+                server.take(b.link, b.link.up.popleft())
+            else:
+                assert server.deliver() or b.hear_one()
+        before, good = b.replica.meta, b.store._db
+        breaking(b.store, at, disk_full())
+        try:
+            b.hear_one()
+            is_full = False
+        except StoreFull:
+            is_full = True
+        b.store._db = good
+        if not is_full:
+            break
+        # Behind its commit the page is there, and its cursor: then what follows it found no room.
+        is_taken = b.replica.meta.cursor != before.cursor
+        not_taken += not is_taken
+        assert b.look() == (a.look() if is_taken else {})
+        b.crash()
+        sync(server, b)
+        assert b.look() == a.look() == rows_of(server.home) and b.is_green
+    assert not_taken > 5
+
+
 def test_a_crash_at_any_step_of_a_push_gives_each_change_one_effect(server, phone, tmp_path):
     """A06: numbers are durable before they leave, answers before they count."""
     at, crashes = 0, 0

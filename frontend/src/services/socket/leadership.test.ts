@@ -89,7 +89,7 @@ describe.each([
     expect(tab.events).toEqual(["led"])
   })
 
-  test("of a dozen tabs one leads, and it stays the one", async () => {
+  test("of a dozen tabs one leads, and it stays the one: J05", async () => {
     const first = newTab()
     await pass(SOON_MS)
     for (let n = 1; n < 12; n++) newTab()
@@ -98,7 +98,7 @@ describe.each([
     expect(tabs.flatMap(({ events }) => events)).toEqual(["led"])
   })
 
-  test("when the leader ends, another leads", async () => {
+  test("when the leader ends, another leads: J02", async () => {
     const first = newTab()
     await pass(SOON_MS)
     const second = newTab()
@@ -124,7 +124,7 @@ describe.each([
     expect(leaders()).toEqual([first])
   })
 
-  test("a visible tab takes the lead from a leader that does not answer", async () => {
+  test("a visible tab takes the lead from a leader that does not answer: J02", async () => {
     const first = newTab()
     await pass(SOON_MS)
     const second = newTab()

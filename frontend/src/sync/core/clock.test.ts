@@ -46,7 +46,7 @@ describe("vectors", () => {
   })
 
   for (const each of cases<{ value: unknown; why: string }>("stamps", "malformed")) {
-    test(`not a stamp: ${title(each)}`, () => {
+    test(`not a stamp: ${title(each)} (D09)`, () => {
       expect(isStamp(each.value)).toBe(false)
       expect(() => textToStamp(each.value)).toThrow("not a stamp")
     })
@@ -84,7 +84,7 @@ describe("a stamp", () => {
     )
   })
 
-  test("has a total order, which is that of its text", () => {
+  test("has a total order, which is that of its text: D03", () => {
     fc.assert(
       fc.property(stampTexts, stampTexts, stampTexts, (a, b, c) => {
         expect([a < b, b < a, a === b].filter(Boolean)).toHaveLength(1)
@@ -128,7 +128,7 @@ describe("a clock", () => {
     )
   })
 
-  test("never fails, however long it stands still", () => {
+  test("never fails, however long it stands still: D10", () => {
     let clock: Clock = {
       node: NODE,
       last: stampToText({ ms: NOW, counter: COUNTER_MAX - 1, node: NODE }),
@@ -150,7 +150,7 @@ describe("a clock", () => {
     )
   })
 
-  test("never gives the same stamp twice and never goes back", () => {
+  test("never gives the same stamp twice and never goes back: D06", () => {
     const moments = fc.array(fc.tuple(clockTimes, stampTexts), { maxLength: 8 })
     fc.assert(
       fc.property(moments, (moments) => {
