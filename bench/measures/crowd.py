@@ -1,5 +1,5 @@
 """A thousand devices that listen and beat, on one process: what they cost, and how soon one
-hears what another one of its household has written.
+hears what another one of its household has written. P01.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A new device meets a very large household: time, memory, and what a broken first load costs."""
+"""A new device meets a very large household: time, memory, and what a broken load costs. P03."""
 
 from __future__ import annotations
 

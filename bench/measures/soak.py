@@ -1,7 +1,7 @@
 """Devices come, write, and go without end, half of them without a goodbye: memory stays flat.
 
 The server's memory is looked at after a garbage collection, at half of the time and at its end:
-what it needed to get warm is in both. `--for 86400` is a day.
+what it needed to get warm is in both. `--for 86400` is a day. P06.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Changes come at a steady rate. Like a real one, a device that waits for an answer keeps what is
 typed meanwhile, and sends it with its next push: so the rate holds, and slowness shows in the
 time from typing until the acknowledgement. At the end every device has to hold, row by row, what
-a new one is told.
+a new one is told. P02.
 """
 
 from __future__ import annotations
@@ -152,6 +152,8 @@ async def _town(house: House, households: list[Household], scale: Scale) -> list
         Figure("push_p99", "· p99", percentile(delays, 99), "ms"),
         Figure("server_cpu", "· server CPU in a second", used.server_s / seconds, "s"),
         Figure("postgres_cpu", "· PostgreSQL CPU in a second", used.postgres_s / seconds, "s"),
+        Figure("load_cpu", "· CPU of the load itself in a second", used.load_s / seconds, "s",
+               is_detail=True),
         Figure("differing", "· devices that end with something else than a new one is told",
                differing, "", at_most=0),
     ]  # fmt: skip

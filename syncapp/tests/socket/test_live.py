@@ -34,10 +34,11 @@ def wait_until_listening(server: ServerThread) -> int:
     return pid
 
 
-def within_a_second(watcher: Phone) -> list[dict[str, Any]]:
+def without_the_beat(watcher: Phone) -> list[dict[str, Any]]:
+    """What comes long before a beat is over."""
     began_s = time.monotonic()
     rows = watcher.take_live()
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < messages.HEARTBEAT_S / 2
     return rows
 
 
@@ -47,14 +48,14 @@ def test_insert_update_and_delete_in_psql_reach_a_watching_device(
     group_id = str(uuid.uuid4())
     table = f"{household.schema}.account_group"
     psql.execute(f"INSERT INTO {table} (id, name) VALUES (%s, 'Bank')", [group_id])
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert (row["entity"], row["id"], row["fields"]["name"]) == ("account_group", group_id, "Bank")
     assert row["stamp"].endswith("-0000000000000000")
     psql.execute(f"UPDATE {table} SET name = 'Banks' WHERE id = %s", [group_id])
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert row["fields"]["name"] == "Banks"
     psql.execute(f"DELETE FROM {table} WHERE id = %s", [group_id])
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert row["fields"]["exists"] is False
 
 
@@ -66,7 +67,7 @@ def test_a_transaction_of_many_statements_is_one_frame(
     with psql.transaction():
         for _ in range(20):
             psql.execute(f"INSERT INTO {table} (id, name) VALUES (gen_random_uuid(), 'x')")
-    assert len(within_a_second(watcher)) == 20
+    assert len(without_the_beat(watcher)) == 20
 
 
 def test_a_write_that_was_rolled_back_is_told_to_nobody(
@@ -77,7 +78,7 @@ def test_a_write_that_was_rolled_back_is_told_to_nobody(
     with psql.transaction(force_rollback=True):
         psql.execute(f"INSERT INTO {table} (id, name) VALUES (gen_random_uuid(), 'gone')")
     psql.execute(f"INSERT INTO {table} (id, name) VALUES (gen_random_uuid(), 'here')")
-    assert [row["fields"]["name"] for row in within_a_second(watcher)] == ["here"]
+    assert [row["fields"]["name"] for row in without_the_beat(watcher)] == ["here"]
     server.settle(household.id)
     watcher.ping()
 
@@ -89,21 +90,21 @@ def test_edits_in_a_django_shell_reach_a_watching_device(
 
     with in_tenant(household.id):
         group = AccountGroup.objects.create(name="Bank")
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert row["id"] == str(group.id)
     with in_tenant(household.id):
         AccountGroup.objects.filter(pk=group.id).update(name="Banks")
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert row["fields"]["name"] == "Banks"
     with in_tenant(household.id):
         loaded = AccountGroup.objects.get(pk=group.id)
         loaded.sort_order = 7
         loaded.save()
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert row["fields"]["sortOrder"] == 7
     with in_tenant(household.id):
         AccountGroup.objects.get(pk=group.id).delete()
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert row["fields"]["exists"] is False
 
 
@@ -111,7 +112,7 @@ def test_an_edit_by_the_engine_in_a_process_without_sockets_is_told_too(
     watcher: Phone, household: Household
 ) -> None:
     edit_row(household.id, "account_group", uuid.uuid4(), "create", {"name": "Bank"})
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert row["fields"]["name"] == "Bank"
 
 
@@ -135,9 +136,7 @@ def test_while_listen_is_down_a_heartbeat_brings_the_news(
         assert time.monotonic() < gives_up_s
     table = f"{household.schema}.account_group"
     psql.execute(f"INSERT INTO {table} (id, name) VALUES (gen_random_uuid(), 'Bank')")
-    began_s = time.monotonic()
     (row,) = watcher.take_live()
-    assert time.monotonic() - began_s < 1
     assert row["fields"]["name"] == "Bank"
 
 
@@ -158,7 +157,7 @@ def test_listen_comes_back_by_itself_and_catches_up(
     assert row["fields"]["name"] == "Bank"
     assert wait_until_listening(server) != pid
     psql.execute(f"INSERT INTO {table} (id, name) VALUES (gen_random_uuid(), 'Cash')")
-    (row,) = within_a_second(watcher)
+    (row,) = without_the_beat(watcher)
     assert row["fields"]["name"] == "Cash"
 
 
@@ -177,7 +176,7 @@ def test_nonsense_told_by_somebody_with_a_connection_disturbs_nobody(
     psql.execute("SELECT pg_notify(%s, %s)", [channel, payload.format(hex=household.id.hex)])
     table = f"{household.schema}.account_group"
     psql.execute(f"INSERT INTO {table} (id, name) VALUES (gen_random_uuid(), 'Bank')")
-    assert len(within_a_second(watcher)) == 1
+    assert len(without_the_beat(watcher)) == 1
     assert not [record for record in caplog.records if record.exc_info]
 
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -91,9 +90,7 @@ def test_a_peer_that_is_gone_without_a_word_is_let_go(
         gone = new_phone(url=between.url).online()
         here = new_phone(url=running.url).online()
         between.is_silent = True
-        began_s = time.monotonic()
         running.wait_for(lambda hub: len(hub.rooms[household.id].sockets) == 1)
-        assert time.monotonic() - began_s < 5
         here.ping()
         gone.hang_up()
         here.hang_up()
