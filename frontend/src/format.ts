@@ -16,7 +16,6 @@ export interface Format {
   readonly decimalStyle: DecimalStyle
 }
 
-/** One for each language: every row of a list asks for it. */
 const formats = new Map<Language, Format>()
 
 export function formatFor(spoken: Language): Format {
@@ -50,8 +49,11 @@ function newFormat(spoken: Language): Format {
   }
 }
 
+/** One for all: each of thousands of rows asks for it. */
+const format = computed(() => formatFor(language.value))
+
 export function useFormat(): ComputedRef<Format> {
-  return computed(() => formatFor(language.value))
+  return format
 }
 
 /** "DE89 3704 0044 0532 0130 00", as it is printed. */

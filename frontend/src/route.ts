@@ -7,7 +7,7 @@
 //
 // A form or panel is an address of its own, so the Back key of a phone closes it.
 
-import { readonly, shallowRef } from "vue"
+import { computed, readonly, shallowRef } from "vue"
 
 export type Dialog =
   | { readonly kind: "account"; readonly id: string | null; readonly group: string | null }
@@ -25,6 +25,9 @@ export interface Route {
 const current = shallowRef<Route>(parseHash(location.hash))
 
 export const route = readonly(current)
+
+/** Which household the address names: who needs no more than that is not told of every dialog. */
+export const routeHousehold = computed(() => current.value.household)
 
 /** Whether the dialog may go; asked when the Back key would take it away. */
 let mayClose: (() => boolean) | null = null
