@@ -260,6 +260,10 @@ class Device:
         found = self.store.peek("SELECT number, local, stamp FROM outbox WHERE number NOT NULL")
         return {number: (local, stamp) for number, local, stamp in found}
 
+    def open_numbers(self) -> set[int]:
+        """Numbers that were given and not answered."""
+        return set(self._numbered())
+
     def queue(self) -> dict[int, str]:
         """State by local."""
         return dict(self.store.peek("SELECT local, state FROM outbox ORDER BY local"))
