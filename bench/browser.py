@@ -126,6 +126,14 @@ class Tab:
     def run(self, function: str, argument: object = None) -> Any:
         return self.page.evaluate(function, argument)
 
+    def heap_mib(self) -> float:
+        """What the page's JavaScript holds, after a collection of all garbage."""
+        session = self.context.new_cdp_session(self.page)
+        session.send("HeapProfiler.collectGarbage")
+        used_bytes = session.send("Runtime.getHeapUsage")["usedSize"]
+        session.detach()
+        return float(used_bytes) / 2**20
+
     @contextmanager
     def traced(self) -> Iterator[list[Trace]]:
         """The list has the trace when the block has ended."""

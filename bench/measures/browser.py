@@ -159,6 +159,7 @@ def _work(tab: Tab, scale: Scale) -> list[Figure]:
         tab.wait_for("up_to_date")
         flushed_s = time.perf_counter() - began_s
     flushing = traces[0]
+    held_mib = tab.heap_mib()
     name = tab.run(UNHEARD)
     with tab.traced() as traces:
         tab.run(REREAD, name)
@@ -175,6 +176,7 @@ def _work(tab: Tab, scale: Scale) -> list[Figure]:
                   (each.longest_ms for each in started), "ms", at_most=200),
         median_of("start_task_cpu", "· · processor time of the longest",
                   (each.longest_cpu_ms for each in started), "ms"),
+        Figure("heap", "· JavaScript memory that is held then", held_mib, "MiB"),
         Figure("edit_p50", f"An edit is durable, with {rows}, p50", percentile(app, 50), "ms"),
         Figure("edit_p95", "· p95", percentile(app, 95), "ms", at_most=20),
         Figure("put_p50", "· a bare durable put in the same browser, p50", percentile(bare, 50),
