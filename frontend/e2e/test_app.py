@@ -77,8 +77,12 @@ def test_a_deleted_account_comes_back_with_undo(laptop: Page) -> None:
     laptop.get_by_role("link", name=re.compile("^Sparschwein")).click()
     laptop.get_by_role("button", name="Konto löschen").click()
     expect(laptop.get_by_role("link", name=re.compile("^Sparschwein"))).to_have_count(0)
-    laptop.get_by_role("button", name="Rückgängig").click()
+    expect_closed(laptop)
+    focused = laptop.locator("main :focus, main:focus")
+    expect(focused).to_have_count(1)  # also after the row and its form, which had it, are gone
+    laptop.get_by_role("button", name="Rückgängig").press("Enter")
     expect(laptop.get_by_role("link", name=re.compile("^Sparschwein"))).to_be_visible()
+    expect(focused).to_have_count(1)
 
 
 def test_a_form_says_what_is_wrong_and_keeps_what_was_typed(laptop: Page) -> None:

@@ -131,9 +131,31 @@ def test_axe_finds_nothing_in_what_opens(
     page.close()
 
 
-def test_nothing_is_wider_than_a_phone(browser: Browser, fixture_page: str) -> None:
-    page = open_page(browser, fixture_page, PHONE, page="app", lang="de", state="signed_out_3")
-    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+def test_nothing_is_wider_than_a_phone_and_no_name_is_cut(
+    browser: Browser, fixture_page: str
+) -> None:
+    narrow = {"width": 320, "height": 700}  # as a desk of 1280 that is enlarged to 400 %
+    page = open_page(browser, fixture_page, narrow, page="app", lang="de", state="signed_out_3")
+    assert page.evaluate("document.documentElement.scrollWidth") == narrow["width"]
+    cut = "each => each.filter(one => one.scrollHeight > one.clientHeight + 2).length"
+    assert page.locator("li[data-account] .line-clamp-2").evaluate_all(cut) <= 1  # the long one
+    page.close()
+
+
+def test_a_household_is_printed_whole_and_dark_on_white_without_what_can_only_be_pressed(
+    browser: Browser, fixture_page: str
+) -> None:
+    page = open_page(browser, fixture_page, page="app", scene="ledger", lang="de", theme="dark")
+    page.emulate_media(media="print")
+    for what in (".btn", ".btn-icon", ".sync-button"):
+        assert page.locator(what).count() > 0
+        expect(page.locator(what).filter(visible=True)).to_have_count(0)
+    shown = "each => each.every(one => one.checkVisibility({contentVisibilityAuto: true}))"
+    assert page.locator("li[data-account]").evaluate_all(shown)
+    color = "each => getComputedStyle(each).color"
+    assert page.locator(".total-card").evaluate(color) == "rgb(0, 0, 0)"
+    assert page.locator("li[data-account] a").first.evaluate(color) == "rgb(0, 0, 0)"
+    assert faults(page) == []
     page.close()
 
 

@@ -9,13 +9,14 @@ const assign = vi.fn()
 
 beforeEach(async () => {
   await speak("de")
+  // Files share what modules hold: others have told something, too.
+  for (const { id } of notices.value) dismissNotice(id)
   vi.stubGlobal("location", { href: "https://finwise.example/", hash: "", assign })
 })
 
 afterEach(() => {
   vi.unstubAllGlobals()
   assign.mockClear()
-  for (const { id } of notices.value) dismissNotice(id)
 })
 
 test("without a server its pages are not gone to, and it is said", async () => {

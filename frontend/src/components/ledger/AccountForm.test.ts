@@ -1,7 +1,8 @@
 // @vitest-environment jsdom
-import { mount, type VueWrapper } from "@vue/test-utils"
+import { flushPromises, mount, type VueWrapper } from "@vue/test-utils"
 import { createPinia } from "pinia"
 import { afterEach, beforeEach, expect, test, vi } from "vitest"
+import { nextTick } from "vue"
 
 import { ACCOUNTS, GROUPS } from "../../fixtures/sample"
 import { speak } from "../../i18n"
@@ -17,6 +18,7 @@ const ACCOUNT = ACCOUNTS[0]?.id ?? ""
 const GROUP = GROUPS[0]?.id ?? ""
 
 const edit = vi.fn(() => Promise.resolve(true))
+const restore = vi.fn(() => Promise.resolve())
 let form: VueWrapper
 let ledger: ReturnType<typeof useLedgerStore>
 
@@ -25,8 +27,9 @@ beforeEach(async () => {
   HTMLDialogElement.prototype.showModal = () => undefined
   HTMLDialogElement.prototype.close = () => undefined
   edit.mockClear()
+  restore.mockClear()
   await speak("en")
-  provideServices({ edits: { edit, shownOf: () => SHOWN } } as unknown as Services)
+  provideServices({ edits: { edit, restore, shownOf: () => SHOWN } } as unknown as Services)
 })
 
 afterEach(() => {
@@ -71,6 +74,39 @@ test("what arrives while a form is open is not overruled by what nobody has type
   await form.get("[name=name]").setValue("Renamed")
   await save()
   expect(edit).toHaveBeenCalledExactlyOnceWith("account", ACCOUNT, { name: "Renamed" }, SHOWN)
+})
+
+test("a group that comes or goes while a form is open is neither chosen nor left by that", async () => {
+  openAccount()
+  const group = form.get<HTMLSelectElement>("#account-group")
+  const chosen = () => group.element.selectedOptions[0]?.text
+  expect(chosen()).toBe("Bank")
+  ledger.groups = []
+  await nextTick()
+  expect(chosen()).toBe("Ungrouped")
+  ledger.groups = [...GROUPS, { ...GROUPS[1], id: "new", name: "Arrived" }] as typeof GROUPS
+  await nextTick()
+  expect(chosen()).toBe("Bank")
+  expect(group.findAll("option").map((each) => each.text())).toContain("Arrived")
+  await form.get("[name=name]").setValue("Renamed")
+  await save()
+  expect(edit).toHaveBeenCalledExactlyOnceWith("account", ACCOUNT, { name: "Renamed" }, SHOWN)
+})
+
+test("an account that is deleted while its form is open comes back with what was typed", async () => {
+  openAccount()
+  await form.get("[name=name]").setValue("Half ty")
+  ledger.accounts = ACCOUNTS.slice(1)
+  await nextTick()
+  expect(form.get("[role=status]").text()).toContain("What you typed is still there then.")
+  expect(form.find("[type=submit]").exists()).toBe(false)
+  await form.get("[role=status] button").trigger("click")
+  expect(restore).toHaveBeenCalledExactlyOnceWith("account", ACCOUNT)
+  ledger.accounts = ACCOUNTS
+  await flushPromises()
+  expect(form.get<HTMLInputElement>("[name=name]").element.value).toBe("Half ty")
+  await save()
+  expect(edit).toHaveBeenCalledExactlyOnceWith("account", ACCOUNT, { name: "Half ty" }, SHOWN)
 })
 
 test("a form that is saved as it was opened changes nothing: D13", async () => {

@@ -40,6 +40,8 @@ export function useRowForm(draft: object, verbs: Verbs) {
   const failure = ref("")
   /** How often it was not saved because something is wrong with it: then the focus goes there. */
   const failedChecks = ref(0)
+  /** Its row goes, but by this form's own press. */
+  const isRemoving = ref(false)
   let isWriting = false
 
   /** One press at a time: a second one would make a second row, or miss the one just deleted. */
@@ -82,13 +84,26 @@ export function useRowForm(draft: object, verbs: Verbs) {
 
   const remove = () =>
     once(async () => {
+      isRemoving.value = true
       isDone.value = await verbs.remove()
+      isRemoving.value = isDone.value
     })
 
   const restore = () =>
     once(async () => {
-      isDone.value = await verbs.restore()
+      // What was typed before somebody deleted the row can still be saved.
+      if (await verbs.restore()) isDone.value = !isDirty.value
     })
 
-  return reactive({ problems, failure, failedChecks, isDirty, isDone, save, remove, restore })
+  return reactive({
+    problems,
+    failure,
+    failedChecks,
+    isDirty,
+    isDone,
+    isRemoving,
+    save,
+    remove,
+    restore,
+  })
 }
