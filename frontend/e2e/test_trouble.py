@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, WebSocket, WebSocketRoute, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from syncapp.tests.faults.real_server import RealServer
 
@@ -98,10 +98,13 @@ def test_a_server_killed_while_it_is_sent_to_gets_everything_once(
     for name in names:
         add_account(laptop, name)
 
-    def kill_at_push(socket: WebSocket) -> None:
-        socket.on("framesent", lambda frame: server.kill() if '"push"' in str(frame) else None)
+    def kill_at_push(frame: str | bytes) -> None:
+        if '"push"' in str(frame) and not kills:
+            kills.append(str(frame))
+            server.kill()
 
-    laptop.once("websocket", kill_at_push)
+    kills: list[str] = []
+    laptop.on("websocket", lambda socket: socket.on("framesent", kill_at_push))
     find_network(laptop)
     laptop.locator(".sync-button[data-kind=unreachable]").wait_for()
     server.process.wait(20)

@@ -150,6 +150,21 @@ describe("what it says when it is not green", () => {
     expect((await look()).status).toMatchObject({ kind: "syncing", left: 1, isAmber: true })
   })
 
+  test("not that the server is unreachable, when nobody has asked it since the network is back", async () => {
+    await startGreen()
+    page.online(false)
+    await pass(120_000) // long enough for attempts that could not be any
+    page.navigator.onLine = true // the machine says so before anybody is told
+    painted.length = 0
+    open.repaint()
+    page.online(true)
+    open.repaint()
+    await until(() => painted.at(-1)?.status.kind === "up_to_date")
+    const kinds = painted.map(({ status }) => status.kind)
+    expect(kinds).toContain("connecting")
+    expect(kinds).not.toContain("unreachable")
+  })
+
   test("unreachable, with when it is tried again; connecting is not shown for a moment", async () => {
     page.answering = ABSENT
     await start()

@@ -321,6 +321,20 @@ describe("what the machine says", () => {
     expect(page.alive).toEqual([page.socket])
   })
 
+  test("a socket that was begun before the machine says that it has a network again is kept", async () => {
+    const tab = await connectedTab()
+    await until(() => phaseOf(tab) === "idle")
+    page.online(false)
+    await rest()
+    page.navigator.onLine = true
+    await pass(5_000) // the retry timer is earlier than the word
+    await until(() => phaseOf(tab) === "idle")
+    page.online(true)
+    await rest()
+    expect(page.sockets).toHaveLength(2)
+    expect(page.alive).toEqual([page.socket])
+  })
+
   test("the network has cut the socket: a new one is there within 5 s: I03", async () => {
     const tab = await connectedTab()
     await until(() => phaseOf(tab) === "idle")

@@ -76,6 +76,8 @@ export class WebSocketService {
   private timer: ReturnType<typeof setTimeout> | null = null
   private confirming: ReturnType<typeof setTimeout> | null = null
   private awayMs: number | null
+  private isWithoutNetwork = !isOnline()
+  private tried = 0 // sockets since there was no network
   private lastHeard: { head: number; atMs: number } | null = null
   private told: { readonly picture: Picture; readonly atMs: number } | null = null
   private waiting = new Set<() => void>()
@@ -109,7 +111,7 @@ export class WebSocketService {
   start(): void {
     const { signal } = this.scope
     addEventListener("online", () => void this.found(), { signal })
-    addEventListener("offline", () => void this.lost(), { signal })
+    addEventListener("offline", () => void this.without(), { signal })
     addEventListener("pagehide", () => { this.leadership.pause() }, { signal })
     addEventListener("pageshow", () => { this.leadership.resume() }, { signal })
     document.addEventListener("freeze", () => { this.leadership.pause() }, { signal })
@@ -232,6 +234,7 @@ export class WebSocketService {
     if (this.line !== null) this.hangUp(this.line.generation, 1000)
     const line: Line = { generation, socket, pacer: new Pacer(this.nowMs()), outbound: [], timer: null }
     this.line = line
+    this.tried++
     const isOurs = () => this.line === line && this.conversation === conversation
     socket.onopen = () => {
       if (isOurs()) void conversation.take({ type: "opened", generation })
@@ -281,7 +284,13 @@ export class WebSocketService {
     await this.conversation?.take({ type: "asked" })
   }
 
-  /** The machine has lost its network: its socket is dead, though it does not know yet. */
+  private async without(): Promise<void> {
+    this.isWithoutNetwork = true
+    this.tried = 0
+    await this.lost()
+  }
+
+  /** The network of its socket is gone: it is dead, though it does not know yet. */
   private async lost(): Promise<void> {
     const { conversation, line } = this
     if (conversation === null || line === null) {
@@ -293,11 +302,13 @@ export class WebSocketService {
   }
 
   /**
-   * The machine has a network. A socket from before is of another one, if it lost none in between
-   * (from Wi-Fi to mobile): its address is gone, and nobody closes it.
+   * The machine has a network; if it was not without one before, another one (from Wi-Fi to
+   * mobile): the address of a socket from before is gone, and nobody closes it.
    */
   private async found(): Promise<void> {
-    await this.lost()
+    const isAnother = !this.isWithoutNetwork
+    this.isWithoutNetwork = false
+    if (isAnother) await this.lost()
     await this.asked()
   }
 
@@ -433,7 +444,8 @@ export class WebSocketService {
     return {
       phase: session.phase,
       reason: session.reason,
-      attempt: session.attempt,
+      // Without a network nobody was asked: that is no server which does not answer.
+      attempt: Math.min(session.attempt, this.tried),
       retryInMs: session.phase === "offline" ? Math.max(session.retryAtMs - nowMs, 0) : null,
       head: heard?.head ?? 0,
       heardAgoMs: heard === null ? null : nowMs - heard.atMs,
