@@ -208,18 +208,41 @@ function inFront<Row extends { readonly id: string }>(
 /**
  * Let the children of `list` be dragged by their handles while `isOn`.
  *
- * group: lists of the same name exchange children. onMove gets the id of what was moved, the
- * list it is in now, and the id of what it stands in front of (null: last).
+ * group: lists of the same name exchange children. order: the ids as they are rendered. onMove gets
+ * the id of what was moved, the list it is in now, and the id of what it stands in front of (null:
+ * last). The Escape key ends a drag without a move; so does a deletion of what is dragged.
  */
 export function useDragging(
   list: Readonly<Ref<HTMLElement | null>>,
   isOn: Readonly<Ref<boolean>>,
   group: string,
+  order: () => readonly string[],
   onMove: (id: string, target: HTMLElement, beforeId: string | null) => void,
 ): void {
   let sortable: Sortable | null = null
+  let held: HTMLElement | null = null
+
+  /** End the drag where it is: as if the pointer were let go, but nothing is moved. */
+  function cancel(): void {
+    held = null
+    for (const name of ["pointerup", "mouseup", "touchend"]) {
+      document.dispatchEvent(new Event(name))
+    }
+  }
+
+  function onKey(event: KeyboardEvent): void {
+    if (event.key === "Escape") cancel()
+  }
+
+  let watching: MutationObserver | null = null
+
+  function release(): void {
+    watching?.disconnect()
+    removeEventListener("keydown", onKey)
+  }
 
   function stop(): void {
+    release()
     sortable?.destroy()
     sortable = null
   }
@@ -247,20 +270,43 @@ export function useDragging(
         forceFallback: true,
         fallbackOnBody: true,
         scroll: true,
-        onEnd: ({ item, from, to, oldIndex }) => {
+        onStart: ({ item }) => {
+          held = item
+          addEventListener("keydown", onKey)
+          watching = new MutationObserver(() => {
+            if (held?.isConnected === false) cancel()
+          })
+          watching.observe(document.body, { childList: true, subtree: true })
+        },
+        onEnd: ({ item, from, to }) => {
+          release()
           const id = item.dataset[group]
+          // Deleted meanwhile by another device: put back, it would stay for ever.
+          if (id === undefined || !item.isConnected) return
           const next = nextDraggable(item, group)
-          const place = oldIndex ?? 0
           // Back to where Vue knows it; it comes to its new place by what the store says.
-          const siblings = [...from.children].filter((each) => each !== item)
-          from.insertBefore(item, siblings[place] ?? null)
-          if (id !== undefined) onMove(id, to, next)
+          from.append(item)
+          putInOrder(from, group, order())
+          if (held !== null) onMove(id, to, next)
         },
       })
     },
     { immediate: true, flush: "post" },
   )
   onScopeDispose(stop)
+}
+
+/** As they are rendered: what has come during a drag was put beside what was not in its place. */
+function putInOrder(list: HTMLElement, group: string, ids: readonly string[]): void {
+  const children = [...list.children] as HTMLElement[]
+  const byId = new Map(children.map((each) => [each.dataset[group], each]))
+  let next: HTMLElement | null = null
+  for (const id of [...ids].reverse()) {
+    const each = byId.get(id)
+    if (each === undefined) continue
+    if (each.nextElementSibling !== next) list.insertBefore(each, next)
+    next = each
+  }
 }
 
 function nextDraggable(item: HTMLElement, group: string): string | null {
