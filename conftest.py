@@ -104,6 +104,9 @@ def django_db_modify_db_settings(
     target = connections["default"].settings_dict
     target.update(database(database_url))
     target["TEST"]["NAME"] = free_database_name
+    # Servers on threads share this process with the tests: where other programs keep both cores
+    # busy, a connection that is not in trouble can take seconds.
+    target["OPTIONS"]["connect_timeout"] = 20
     assert settings.DATABASES["default"] is target
 
 

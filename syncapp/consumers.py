@@ -116,6 +116,7 @@ class SyncConsumer:
         try:
             return await run_in_public(visitor_of, self._scope, also)
         except SyncError as error:
+            log.info("a visitor could not be looked up: %s", error.code)
             return error
         except Exception:
             log.exception("looking up a visitor failed")

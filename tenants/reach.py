@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from syncapp.core.errors import DatabaseAway
-from tenants.faults import DATABASE_ERRORS
+from tenants.faults import DATABASE_ERRORS, without_values
+
+log = logging.getLogger(__name__)
 
 # While nothing answers, a worker would wait for its connection as long as the pool's time
 # limit, and hundreds of sockets would queue behind eight workers. So a failed attempt speaks
@@ -31,6 +34,7 @@ def connect_or_fail_fast(connection: BaseDatabaseWrapper) -> None:
         connection.ensure_connection()
     except DATABASE_ERRORS as error:
         _away_until_s = time.monotonic() + AWAY_FOR_S
+        log.warning("the database cannot be reached: %s", without_values(error))
         raise DatabaseAway(retry_after_ms=int(AWAY_FOR_S * 1000)) from error
 
 
