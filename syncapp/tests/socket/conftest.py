@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from syncapp import haste
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone
 from syncapp.tests.socket.server import ServerThread
@@ -33,6 +34,7 @@ def server(
     """The server that all tests share; when one is over, nobody is connected."""
     yield _running_server
     _running_server.wait_until_idle()
+    haste._emptied.clear()  # what one test sends too fast is not counted against the next
 
 
 @pytest.fixture
