@@ -42,6 +42,7 @@ def test_programs_that_start_at_the_same_time_all_find_the_folder_made(tmp_path:
     with ThreadPoolExecutor(8) as starters:
         for n in range(20):
             list(starters.map(make, [n] * 8))
+            assert (tmp_path / str(n) / "var" / "postgres").is_dir()
 
 
 def test_a_taken_port_is_told(tmp_path: Path) -> None:

@@ -32,6 +32,17 @@ def fill(a, n: int, text: str = "Gruppe") -> list[str]:
 # --- restored (R01) -----------------------------------------------------------------------------
 
 
+def let_it_be_compacted(server, a) -> None:
+    """Time passes for what is deleted; `a` has read past it, and says so with its beat."""
+    server.time.pass_s(91 * DAY_S)
+    for _ in range(2):
+        server.time.pass_s(20)
+        sync(server, a)
+        a.do(a.talk.timer(a.now))
+        pump(server, a)
+    compact(server)
+
+
 def test_what_a_restored_server_lacks_is_brought_back_by_any_device_that_has_it(server, pair):
     a, b = pair
     old = fill(a, 3)
@@ -328,13 +339,7 @@ def test_a_row_that_was_compacted_and_made_anew_shows_as_the_server_has_it(serve
     sync(server, a)
     server.time.pass_s(1)
     b.replica.edit("account_group", group, {"sortOrder": 7})
-    server.time.pass_s(91 * DAY_S)
-    for _ in range(2):  # A has read past it, and says so with its beat
-        server.time.pass_s(20)
-        sync(server, a)
-        a.do(a.talk.timer(a.now))
-        pump(server, a)
-    compact(server)
+    let_it_be_compacted(server, a)
     a.cut()
     sync(server, b)
     assert rows_of(server.home)["account_group", group][0]["name"] == "Gruppe 0"
@@ -407,13 +412,7 @@ def test_of_a_tombstone_that_a_broken_walk_has_told_nothing_remains_when_it_was_
     b.cut()
     server.time.pass_s(1)
     c.replica.delete("account_group", group)
-    server.time.pass_s(91 * DAY_S)
-    for _ in range(2):  # A has read past it, and says so with its beat
-        server.time.pass_s(20)
-        sync(server, a)
-        a.do(a.talk.timer(a.now))
-        pump(server, a)
-    compact(server)
+    let_it_be_compacted(server, a)
     sync(server, c)
     assert set(rows_of(server.home)["account_group", group][0]) == {EXISTS}
     server.resets.clear()

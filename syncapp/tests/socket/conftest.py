@@ -13,7 +13,7 @@ from django.db import connection
 from syncapp import haste
 from syncapp.tests.household import Household
 from syncapp.tests.socket.phone import Phone
-from syncapp.tests.socket.server import PATIENCE_S, ServerThread
+from syncapp.tests.socket.server import ServerThread
 from tenants.memberships import set_role
 from tenants.models import Tenant, User
 from tenants.tokens import create_token
@@ -24,9 +24,7 @@ def _running_server(_template: None, django_db_blocker: Any) -> Iterator[ServerT
     running = ServerThread()
     yield running
     with django_db_blocker.unblock():
-        # That a server ends in time is held by tests of `own_server`; here everything ends.
-        running.uvicorn.should_exit = True
-        running._thread.join(PATIENCE_S)
+        running.stop()
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
@@ -60,10 +62,14 @@ class ServerThread:
         self._is_up.set()
 
     def stop(self) -> None:
-        """As SIGTERM does."""
+        """As SIGTERM does. Waits for as long as a server may take to say goodbye, and to close."""
+        from finwise.serving import SHUTDOWN_TIMEOUT_S
+
         self.uvicorn.should_exit = True
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive()
+        self._thread.join(2 * SHUTDOWN_TIMEOUT_S + PATIENCE_S)
+        if self._thread.is_alive():
+            frame = sys._current_frames()[self._thread.ident or 0]
+            raise AssertionError("it does not end:\n" + "".join(traceback.format_stack(frame)))
 
     # --- looking inside
 
