@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,9 @@ from syncapp import haste
 @pytest.fixture
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     now = [1_000.0]
-    monkeypatch.setattr("syncapp.haste.time.monotonic", lambda: now[0])
+    # Not `time.monotonic` itself: the server that tests share runs beside this one, and its loop
+    # would wait for a moment that the clock, put back, reaches in hours.
+    monkeypatch.setattr(haste, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def move(seconds: float) -> None:
         now[0] += seconds
