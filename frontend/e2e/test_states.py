@@ -139,6 +139,16 @@ def test_nothing_is_wider_than_a_phone_and_no_name_is_cut(
     assert page.evaluate("document.documentElement.scrollWidth") == narrow["width"]
     cut = "each => each.filter(one => one.scrollHeight > one.clientHeight + 2).length"
     assert page.locator("li[data-account] .line-clamp-2").evaluate_all(cut) <= 1  # the long one
+    page.evaluate(
+        """(balance) => {
+          const { $pinia } = document.getElementById("app").__vue_app__.config.globalProperties
+          const ledger = $pinia._s.get("ledger")
+          ledger.accounts = ledger.accounts.map((each) => ({ ...each, balance }))
+        }""",
+        "-999999999999999.9999",  # the longest that there is
+    )
+    expect(page.locator(".total-card")).to_contain_text(".999")
+    assert page.evaluate("document.documentElement.scrollWidth") == narrow["width"]
     page.close()
 
 
