@@ -152,11 +152,15 @@ class Phone:
         return frame
 
     def catch_up(self) -> list[Frame]:
-        """Pull until there is no more, and give credit for the last page; returns the rows."""
+        """Pull until there is no more, and give credit for the last page; returns the rows.
+
+        What others commit between the greeting and the pull is news first.
+        """
         self.pull()
         rows: list[Frame] = []
         while True:
-            page = self.take()
+            page = self.hear_until("changes")
+            self.cursor = page["cursor"]
             rows += page["rows"]
             if page["rows"] or page["more"]:
                 self.pull(ask=False)
