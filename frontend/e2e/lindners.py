@@ -87,7 +87,7 @@ def lindners(household: Household) -> Iterator[Lindners]:
 
 
 def person(name: str, **fields: Any) -> User:
-    address = f"{name.lower()}-{uuid.uuid4().hex[:4]}@example.org"
+    address = f"{name.lower()}-{uuid.uuid4().hex[:12]}@example.org"
     return User.objects.create_user(address, display_name=name, email_verified=True, **fields)
 
 

@@ -7,10 +7,9 @@ into the server with `run`.
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
@@ -68,8 +67,11 @@ class ServerThread:
         self.uvicorn.should_exit = True
         self._thread.join(2 * SHUTDOWN_TIMEOUT_S + PATIENCE_S)
         if self._thread.is_alive():
-            frame = sys._current_frames()[self._thread.ident or 0]
-            raise AssertionError("it does not end:\n" + "".join(traceback.format_stack(frame)))
+            said = io.StringIO()
+            for task in asyncio.all_tasks(self.loop):
+                task.print_stack(file=said)
+            state = vars(self.uvicorn.server_state)
+            raise AssertionError(f"it does not end, {state}:\n{said.getvalue()}")
 
     # --- looking inside
 
