@@ -14,8 +14,6 @@ from syncapp import haste
 @pytest.fixture
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     now = [1_000.0]
-    # Not `time.monotonic` itself: the server that tests share runs beside this one, and its loop
-    # would wait for a moment that the clock, put back, reaches in hours.
     monkeypatch.setattr(haste, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def move(seconds: float) -> None:

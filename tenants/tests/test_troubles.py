@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -221,7 +222,7 @@ def test_while_the_database_is_away_everybody_is_told_at_once(
 ) -> None:
     """Hundreds of sockets must not queue for eight workers that wait for a connection each."""
     now_s, tries = 100.0, []
-    monkeypatch.setattr(reach.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(reach, "time", SimpleNamespace(monotonic=lambda: now_s))
 
     def refuse() -> None:
         tries.append(1)

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,7 +134,7 @@ def test_sync_status_looks_again_until_it_is_stopped(
             raise KeyboardInterrupt
         household.device(f"phone {len(looks)}")
 
-    monkeypatch.setattr(sync_status_command.time, "sleep", wait)
+    monkeypatch.setattr(sync_status_command, "time", SimpleNamespace(sleep=wait))
     out = StringIO()
     with pytest.raises(SystemExit) as ended:
         call_command("sync_status", str(household.id), "--watch", *options, stdout=out)
