@@ -48,7 +48,8 @@ class Supervisor:
 
     def run(self) -> int:
         self.wake_on_signals()
-        listener = self.listen()
+        path = self.place.lease_socket()
+        listener = self.listen(path)
         try:
             cluster = self.prepare(listener)
             self.serve(listener, cluster)
@@ -58,7 +59,7 @@ class Supervisor:
         finally:
             # First nobody new, then PostgreSQL: who comes now starts the next supervisor, which
             # waits for our lock.
-            self.place.lease_socket().unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             listener.close()
             if self.postmaster:
                 self.postmaster.stop()
@@ -66,9 +67,8 @@ class Supervisor:
                 lease.close()
         return 0
 
-    def listen(self) -> socket.socket:
+    def listen(self, path: Path) -> socket.socket:
         """The socket at which leases are taken, for this account alone."""
-        path = self.place.lease_socket()
         path.unlink(missing_ok=True)  # we hold the lock, so it is a leftover
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(path))

@@ -1,3 +1,5 @@
+import contextlib
+import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -5,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from finwise.postgres.place import Place
 from syncapp.tests.conftest import _template, household, households
 
 __all__ = ["_template", "household", "households"]
@@ -25,4 +28,7 @@ def enterable_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="finwise-"))
     folder.chmod(0o755)
     yield folder / "var"
+    place = Place.in_state_dir(folder / "var")
+    with contextlib.suppress(FileNotFoundError), place.lock.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a supervisor that is just ending holds it
     shutil.rmtree(folder)
