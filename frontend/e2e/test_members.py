@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 import pytest
@@ -72,6 +73,12 @@ def test_a_viewer_cannot_push_is_told_and_gives_up_what_is_never_sent(
 def test_who_is_taken_out_is_told_at_once_and_takes_the_household_off_the_device(
     server: RealServer, colleague: str, editor: Page
 ) -> None:
+    """And what is half typed in another tab is not lost without a word."""
+    tab = editor.context.new_page()
+    tab.goto("/")
+    wait_until_up_to_date(tab)
+    tab.get_by_role("button", name="Konto anlegen").first.click()
+    tab.get_by_role("dialog").get_by_label("Name", exact=True).fill("Halb getippt")
     command(server, "remove_member", server.demo["tenant_id"], colleague)
     expect(light(editor)).to_contain_text("Kein Zugang mehr zu diesem Haushalt")
     light(editor).get_by_role("button").first.click()
@@ -90,6 +97,16 @@ def test_who_is_taken_out_is_told_at_once_and_takes_the_household_off_the_device
     editor.reload()
     expect(editor.get_by_role("heading", name="Willkommen bei FinWise")).to_be_visible()
     expect(editor.get_by_text("Der Browser hat Daten gelöscht")).to_have_count(0)
+
+    kept = tab.get_by_role("dialog", name="Dieses Formular musste schließen")
+    typed = kept.get_by_label("Hier kannst du es kopieren")
+    expect(typed).to_have_value(re.compile("Halb getippt"))
+    shoot(tab, "rescued")
+    kept.get_by_role("button", name="Schließen").click()
+    kept.get_by_role("button", name="Verwerfen").click()
+    expect(kept).to_have_count(0)
+    expect(tab.get_by_role("heading", name="Willkommen bei FinWise")).to_be_visible()
+    expect(tab.get_by_role("alert")).to_have_count(0)
 
 
 def test_two_members_who_share_a_browser_share_no_queue(

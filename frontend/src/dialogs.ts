@@ -5,6 +5,7 @@ export const DIALOGS = {
   group: () => import("./components/ledger/GroupForm.vue"),
   household: () => import("./components/household/HouseholdForm.vue"),
   leave: () => import("./components/app/SignOutDialog.vue"),
+  rescued: () => import("./components/app/RescuedDialog.vue"),
   remove: () => import("./components/household/RemoveForm.vue"),
   sync: () => import("./components/sync/SyncPanel.vue"),
 } as const

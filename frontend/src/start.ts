@@ -13,7 +13,7 @@ import { useHouseholdStore } from "./stores/householdStore"
 import { useLedgerStore } from "./stores/ledgerStore"
 import { useSessionStore } from "./stores/sessionStore"
 import { followTables } from "./stores/tables"
-import { useWebSocketStore } from "./stores/webSocketStore"
+import { UNKNOWN, useWebSocketStore } from "./stores/webSocketStore"
 import type { StorageTrouble, User } from "./types"
 
 /** wanted: the household that the address names, if it does. Resolves when the stores show it. */
@@ -179,6 +179,7 @@ function paint(sync: SyncStore, ledger: LedgerStore, painted: Painted): void {
 /** No household is open: nothing of the one before may be seen. */
 function forget(sync: SyncStore): void {
   sync.household = ""
+  sync.status = UNKNOWN
   sync.pendingCount = 0
   sync.oldestMs = null
   sync.clockOffMs = 0

@@ -15,22 +15,25 @@ const replica = (name: string): Replica => ({
 const HOME = replica("home")
 const CLUB = replica("club")
 
+const MADE_MS = Date.UTC(2026, 10, 19)
+
 /** What lies on this device, and what was done with it, in order. */
 let waiting: Record<string, number>
+let refused: Record<string, number> // changes that wait for their person
 let done: string[]
 let counted: Record<string, number>
+let oldest: Record<string, number | null>
 let paint: Record<string, (status: SyncStatus["kind"], pendingCount: number) => void>
 
 const events: ErrandEvents = {
   open: ({ household }, painted) => {
     done.push(`open ${household}`)
     paint[household] = (kind, pendingCount) => {
-      painted({ pendingCount, status: { kind } } as unknown as Painted)
+      const oldestMs = pendingCount + (refused[household] ?? 0) > 0 ? MADE_MS : null
+      painted({ pendingCount, oldestMs, status: { kind } } as unknown as Painted)
     }
     return Promise.resolve<Sending>({
-      data: {
-        standing: () => Promise.resolve({ counts: { pending: waiting[household] ?? 0 } }),
-      },
+      repaint: () => paint[household]?.("connecting", waiting[household] ?? 0),
       start: () => done.push(`start ${household}`),
       end: () => {
         done.push(`end ${household}`)
@@ -38,15 +41,18 @@ const events: ErrandEvents = {
       },
     })
   },
-  counted: (household, count) => {
-    counted[household] = count
+  counted: (household, { pendingCount, oldestMs }) => {
+    counted[household] = pendingCount
+    oldest[household] = oldestMs
   },
 }
 
 beforeEach(() => {
   waiting = {}
+  refused = {}
   done = []
   counted = {}
+  oldest = {}
   paint = {}
 })
 
@@ -66,9 +72,19 @@ test("what waits in a household that is not shown is sent, and counted until it 
   paint["home"]?.("syncing", 1)
   expect(counted["home"]).toBe(1)
   expect(done).not.toContain("end home")
+  expect(oldest).toEqual({ home: MADE_MS, club: null })
   paint["home"]?.("up_to_date", 0)
   await until("end home")
-  expect(counted["home"]).toBe(0)
+  expect([counted["home"], oldest["home"]]).toEqual([0, null])
+})
+
+test("what was refused there is nowhere else either: how old it is is told, A09", async () => {
+  refused = { home: 1 }
+  const errands = new Errands(events)
+  errands.run([HOME])
+  await until("end home")
+  expect(done).not.toContain("start home")
+  expect([counted["home"], oldest["home"]]).toEqual([0, MADE_MS])
 })
 
 test("without a server it keeps on trying, and asked again it does not begin anew", async () => {

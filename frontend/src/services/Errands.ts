@@ -6,15 +6,16 @@ import type { OpenHousehold, Painted } from "./OpenHousehold"
 import type { Replica } from "./registry"
 
 /** What an errand needs of an open household. */
-export type Sending = Pick<OpenHousehold, "start" | "end"> & {
-  readonly data: { readonly standing: (listed: number) => Promise<{ readonly counts: { readonly pending: number } }> }
-}
+export type Sending = Pick<OpenHousehold, "start" | "end" | "repaint">
+
+/** What lies there that only this device has; see `Painted`. */
+export type Waiting = Pick<Painted, "pendingCount" | "oldestMs" | "status">
 
 export interface ErrandEvents {
   /** Open a household without showing it. Throws Trouble. */
   readonly open: (replica: Replica, painted: (painted: Painted) => void) => Promise<Sending>
-  /** So many changes wait there. */
-  readonly counted: (household: string, waiting: number) => void
+  /** This waits there, and so it stands. */
+  readonly counted: (household: string, waiting: Waiting) => void
 }
 
 /** Here nobody can do what these ask for: the errand ends, and is tried again another time. */
@@ -64,15 +65,16 @@ export class Errands {
 
   private async send(replica: Replica, stopped: Promise<void>, stop: () => void): Promise<void> {
     const { household } = replica
-    const open = await this.events.open(replica, ({ pendingCount, status }) => {
-      this.events.counted(household, pendingCount)
-      if (pendingCount === 0 || STUCK.includes(status.kind)) stop()
+    const errand = { isOver: false }
+    const open = await this.events.open(replica, (waiting) => {
+      this.events.counted(household, waiting)
+      if (waiting.pendingCount > 0 && !STUCK.includes(waiting.status.kind)) return
+      errand.isOver = true
+      stop()
     })
     try {
-      const { pending } = (await open.data.standing(0)).counts
-      this.events.counted(household, pending)
-      if (pending === 0) return
-      open.start()
+      open.repaint()
+      if (!errand.isOver) open.start()
       await stopped
     } finally {
       await open.end()

@@ -7,7 +7,7 @@ import type { Evicted, Household, Role } from "../types"
 import { type KnownDevice, type ToldDevice, getDevices, postDevice, postName } from "./api"
 import { MACHINE, label, newId } from "./data/world"
 import { DataService } from "./DataService"
-import { Errands } from "./Errands"
+import { Errands, type Waiting } from "./Errands"
 import { Trouble, trouble } from "./errors"
 import { OpenHousehold, type Painted, type Surroundings } from "./OpenHousehold"
 import type { HouseholdPort } from "./ports"
@@ -42,17 +42,22 @@ export class TenantService implements HouseholdPort {
   private removed: readonly string[] = [] // households that their person has taken off this device
   private readonly lost = new Map<string, string>() // households that were here, by id: their names
   private pendingHere = 0
-  private readonly pendingElsewhere = new Map<string, number>() // by household
+  private readonly elsewhere = new Map<string, Waiting>() // by household
   private people: Readonly<Record<string, string>> = {}
   private turning: Promise<void> = Promise.resolve()
 
   private readonly errands = new Errands({
     open: (replica, painted) =>
       OpenHousehold.open(databaseName(replica.id), null, this.aroundElsewhere(replica, painted)),
-    counted: (household, waiting) => {
-      if (this.pendingElsewhere.get(household) === waiting) return
-      this.pendingElsewhere.set(household, waiting)
-      this.tell()
+    counted: (household, { pendingCount, oldestMs, status }) => {
+      const before = this.elsewhere.get(household)
+      this.elsewhere.set(household, { pendingCount, oldestMs, status })
+      const isSame =
+        before?.pendingCount === pendingCount &&
+        before.oldestMs === oldestMs &&
+        before.status.kind === status.kind &&
+        before.status.isAmber === status.isAmber
+      if (!isSame) this.tell()
     },
   })
 
@@ -187,7 +192,7 @@ export class TenantService implements HouseholdPort {
   async close(): Promise<void> {
     this.replicas = []
     this.told = []
-    this.pendingElsewhere.clear()
+    this.elsewhere.clear()
     await this.hide()
     await this.errands.end()
     this.tell()
@@ -225,7 +230,7 @@ export class TenantService implements HouseholdPort {
     await this.registry.remove(replica)
     this.replicas = this.replicas.filter((each) => each !== replica)
     this.removed = [...this.removed, id]
-    this.pendingElsewhere.delete(id)
+    this.elsewhere.delete(id)
     await this.errands.leave(replica.id)
     if (this.currentId === id) await this.hide()
     await Dexie.delete(databaseName(replica.id))
@@ -323,7 +328,8 @@ export class TenantService implements HouseholdPort {
         }
         const own = replica()
         if (own !== undefined && own.role !== painted.role) this.hearRole(own, painted.role)
-        events.painted(painted)
+        // What has just been hidden may still have something to say; nobody looks at it any more.
+        if (this.open?.data.name === databaseName(id)) events.painted(painted)
       },
       welcomed: ({ created }) => {
         const own = replica()
@@ -376,13 +382,15 @@ export class TenantService implements HouseholdPort {
   private at(id: string): Household {
     const told = this.told.find((each) => each.id === id)
     const replica = this.replicas.find((each) => each.household === id)
+    const waiting = id === this.currentId ? null : (this.elsewhere.get(id) ?? null)
     return {
       id,
       name: told?.name ?? replica?.name ?? "",
       role: told?.role ?? replica?.role ?? "viewer",
       status: told?.status ?? "local",
       isHere: replica !== undefined,
-      pending: id === this.currentId ? this.pendingHere : (this.pendingElsewhere.get(id) ?? 0),
+      pending: id === this.currentId ? this.pendingHere : (waiting?.pendingCount ?? 0),
+      unshown: waiting === null ? null : { oldestMs: waiting.oldestMs, status: waiting.status },
     }
   }
 

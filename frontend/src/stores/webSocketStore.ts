@@ -18,13 +18,11 @@ import type {
   SyncStatus,
 } from "../types"
 
+/** Before anything is known. */
+export const UNKNOWN: SyncStatus = { kind: "connecting", count: 0, isAmber: false, isSettled: false }
+
 export const useWebSocketStore = defineStore("webSocket", () => {
-  const status = shallowRef<SyncStatus>({
-    kind: "connecting",
-    count: 0,
-    isAmber: false,
-    isSettled: false,
-  })
+  const status = shallowRef<SyncStatus>(UNKNOWN)
   /** The id of the household that all of this is about; "" if none is open. */
   const household = ref("")
   const phase = ref<Phase>("offline")

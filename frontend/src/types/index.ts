@@ -170,6 +170,16 @@ export interface Household {
   readonly status: "local" | "provisioning" | "ready" | "maintenance"
   readonly isHere: boolean
   readonly pending: number
+  readonly unshown?: Unshown | null
+}
+
+/**
+ * How a household stands that this tab does not show, and that was looked into. oldestMs: when
+ * the oldest change was made that only this device has, by its own clock; null: there is none.
+ */
+export interface Unshown {
+  readonly oldestMs: number | null
+  readonly status: SyncStatus
 }
 
 // --- the ledger --------------------------------------------------------------------------------

@@ -6,13 +6,15 @@ import { nextTick } from "vue"
 
 import { speak } from "../../i18n"
 import { route } from "../../route"
+import { useHouseholdStore } from "../../stores/householdStore"
 import { useWebSocketStore } from "../../stores/webSocketStore"
-import type { SyncState } from "../../types"
+import type { SyncState, SyncStatus } from "../../types"
 import StorageWarning from "./StorageWarning.vue"
 
 const DAY_MS = 24 * 3600 * 1000
 
 let sync: ReturnType<typeof useWebSocketStore>
+let households: ReturnType<typeof useHouseholdStore>
 let warning: VueWrapper
 let isInstalled: boolean
 
@@ -35,6 +37,7 @@ afterEach(() => {
 async function open(): Promise<void> {
   const pinia = createPinia()
   sync = useWebSocketStore(pinia)
+  households = useHouseholdStore(pinia)
   sync.household = "home"
   sync.persistence = "refused"
   sync.oldestMs = Date.now() - 4 * DAY_MS
@@ -116,4 +119,34 @@ test("an app that is installed is not told to be installed", async () => {
   expect(warning.text()).not.toContain("Safari")
   expect(warning.text()).not.toContain("install the app")
   expect(warning.text()).toContain("export your data")
+})
+
+test("what waits in a household that is not shown is told of, with the way there: A09", async () => {
+  const waitingInClub = (kind: string, oldestMs: number | null = Date.now() - 6 * DAY_MS) => {
+    const status = { kind, count: 1, isAmber: false, isSettled: true } as unknown as SyncStatus
+    const common = { role: "owner", status: "ready", isHere: true } as const
+    households.households = [
+      { ...common, id: "home", name: "Home", pending: 0, unshown: null },
+      { ...common, id: "club", name: "Club", pending: 1, unshown: { oldestMs, status } },
+    ]
+    return nextTick()
+  }
+  // The one that is shown comes first.
+  await waitingInClub("blocked")
+  expect(warning.text()).toContain("for 4 days")
+  expect(warning.text()).not.toContain("Club")
+  sync.oldestMs = null
+  await stand({ kind: "up_to_date", checkedMs: Date.now() })
+  expect(warning.text()).toContain("for 6 days")
+  expect(warning.text()).toContain("They wait in “Club”.")
+  expect(warning.text()).not.toContain("Export") // it would be that of the one that is shown
+  // It is tried again in between, and does not blink.
+  await waitingInClub("connecting")
+  expect(isSeen()).toBe(true)
+  await press("Open “Club”")
+  expect(route.value.household).toBe("club")
+  await waitingInClub("up_to_date", null)
+  expect(isSeen()).toBe(false)
+  await waitingInClub("connecting")
+  expect(isSeen()).toBe(false)
 })
