@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 _TEXT = re.compile(
     r"(?P<epoch>[0-9a-f]{32})"
-    r"\.(?P<seq>[0-9]{1,18})\.(?P<entity>[a-z_]{0,40})\.(?P<id>[0-9a-f-]{0,36})"
+    r"\.(?P<seq>[0-9]{1,18})\.(?P<entity>[a-z_]{0,40})"
+    # An id or none: anything else would first be noticed by the database.
+    r"\.(?P<id>(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?)"
     r"\.(?P<anchor>[0-9]{1,18})\.(?P<fingerprint>[0-9a-f]{16})\.(?P<mark>[0-9]{1,18})\Z",
     re.ASCII,
 )

@@ -15,7 +15,8 @@ positions = some.builds(Position, seqs, entities, ids)
 hex_of = lambda digits: some.integers(0, 16**digits - 1).map(lambda n: f"{n:0{digits}x}")  # noqa: E731
 cursors = some.builds(Cursor, hex_of(32), positions, seqs, hex_of(16), seqs)
 
-WELL = Cursor("0" * 32, Position(7, "account", "3" * 8), 9, "a" * 16, 2).to_text()
+ID = "33333333-3333-4333-8333-333333333333"
+WELL = Cursor("0" * 32, Position(7, "account", ID), 9, "a" * 16, 2).to_text()
 
 
 @given(cursors)
@@ -52,6 +53,9 @@ def test_a_damaged_cursor_is_none_or_well_formed(cursor, place, character):
         WELL[:-2],
         WELL.replace("7", "\u0667"),
         WELL.upper(),
+        WELL.replace(ID, "----"),
+        WELL.replace(ID, ID[:-1]),
+        WELL.replace(ID, ID.replace("-", "")),
         "9" * 240,
     ],
 )
