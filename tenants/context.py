@@ -33,7 +33,14 @@ from django.db import (
 from django_tenants.postgresql_backend.base import DatabaseWrapper
 
 from syncapp.core.errors import NotYours, SyncError
-from tenants.faults import DATABASE_ERRORS, Fault, fault_of, telling_faults, told
+from tenants.faults import (
+    DATABASE_ERRORS,
+    Fault,
+    fault_of,
+    sqlstate_of,
+    telling_faults,
+    told,
+)
 from tenants.metrics import EXECUTOR_WAIT
 from tenants.names import PUBLIC_SCHEMA, TEMPLATE_SCHEMA, checked_schema_name, schema_name
 from tenants.reach import connect_or_fail_fast, replace_dead_connections, revive
@@ -44,6 +51,9 @@ Result = TypeVar("Result")
 
 ATTEMPTS = 5  # of a transaction that PostgreSQL keeps undoing for the sake of others
 FIRST_PAUSE_S = 0.005
+
+# What a statement hears whose table or schema was dropped while it waited for it.
+_DROPPED = ("42P01", "3F000")
 
 # The pool of database connections is this and four more, for pages.
 WORKERS = 8
@@ -111,7 +121,8 @@ def call_in_tenant(
     again, so `function` may change nothing but the database.
 
     Raises Busy if the database cannot do it now, DatabaseAway if it cannot be reached; then
-    it is unknown whether a COMMIT under way succeeded.
+    it is unknown whether a COMMIT under way succeeded. NotYours also if the household was
+    deleted while the call was inside.
     """
     # Inside a transaction nothing can be repeated; the outermost call does it.
     attempts = 1 if connections[DEFAULT_DB_ALIAS].in_atomic_block else ATTEMPTS
@@ -120,6 +131,8 @@ def call_in_tenant(
             with in_tenant(tenant_id, read_only=read_only) as connection:
                 return function(connection, *args)
         except DATABASE_ERRORS as error:
+            if attempts > 1 and sqlstate_of(error) in _DROPPED and not _is_there(tenant_id):
+                raise NotYours from error
             answer = told(error)
             if attempts == 1 or answer is None or _wrote_in_a_snapshot(error, read_only):
                 raise
@@ -251,6 +264,14 @@ def _drop_if_lost(
     """Give up a dead connection, before Django connects anew in order to roll back on it."""
     if error is not None and fault_of(error) is Fault.AWAY:
         connection.close()
+
+
+def _is_there(tenant_id: UUID) -> bool:
+    try:
+        with in_tenant(tenant_id):
+            return True
+    except NotYours:
+        return False
 
 
 def _wrote_in_a_snapshot(error: BaseException, read_only: bool) -> bool:

@@ -48,14 +48,18 @@ def fault_of(error: BaseException) -> Fault | None:
     """Return what a database error means, or None if it is a mistake of ours or no such error."""
     if not isinstance(error, DATABASE_ERRORS):
         return None
-    for link in _chain(error):
-        state = getattr(link, "sqlstate", None)
-        if state:
-            return _BY_SQLSTATE.get(state) or _BY_CLASS.get(state[:2])
+    if state := sqlstate_of(error):
+        return _BY_SQLSTATE.get(state) or _BY_CLASS.get(state[:2])
     # libpq's own words ("server closed the connection unexpectedly"), a refused connection
     # and an empty pool come without a state.
     lost = (db.OperationalError, db.InterfaceError, psycopg.OperationalError)
     return Fault.AWAY if isinstance(error, (*lost, psycopg.InterfaceError)) else None
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """Return PostgreSQL's code for an error, or "" if it gave none."""
+    states = (getattr(link, "sqlstate", None) for link in _chain(error))
+    return next((state for state in states if state), "")
 
 
 def told(error: BaseException) -> SyncError | None:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, ProgrammingError, connection, connections
 
-from syncapp.core.errors import Busy, DatabaseAway
+from syncapp.core.errors import Busy, DatabaseAway, NotYours
 from tenants import context, reach
 from tenants.context import call_in_tenant, in_tenant
 from tenants.names import schema_name
@@ -100,6 +100,26 @@ def test_a_transaction_that_was_undone_for_others_is_run_again(home: UUID, state
 
     assert call_in_tenant(home, third_time_lucky) == "done"
     assert attempts == [schema_name(home)] * 3
+
+
+def test_whoever_waits_for_a_household_that_is_deleted_hears_that_it_is_not_theirs(
+    new_household: Any, bystander: psycopg.Connection
+) -> None:
+    """M03: a push stands before the lock while `delete_tenant` drops the schema behind it."""
+    doomed = new_household()
+    schema = schema_name(doomed)
+
+    def pushes(inside: Any) -> None:
+        bystander.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        inside.cursor().execute(f"SELECT FROM {schema}.probe FOR UPDATE")
+
+    with pytest.raises(NotYours):
+        call_in_tenant(doomed, pushes)
+
+
+def test_a_table_that_a_household_lacks_is_a_mistake_of_ours(home: UUID) -> None:
+    with pytest.raises(ProgrammingError):
+        call_in_tenant(home, lambda inside: inside.cursor().execute("SELECT FROM no_such_table"))
 
 
 def test_after_five_attempts_it_is_busy(home: UUID) -> None:
