@@ -258,6 +258,14 @@ describe("whose it is", () => {
     expect(told.indexOf("session asked")).toBeLessThan(told.indexOf("welcomed"))
     expect((await open.data.meta()).user).toBe("anna")
   })
+
+  test("a household born here stays open if the connection is lost right after the first welcome", async () => {
+    page.answering = serving(server, { unheard: new Set(["changes"]) })
+    await start({ ...BIRTH, householdName: "Zuhause" })
+    await until(() => told.includes("welcomed"))
+    page.online(false)
+    expect(await look()).toMatchObject({ isLoaded: true, status: { kind: "offline" } })
+  })
 })
 
 test("what helps a helper names no row and no amount", async () => {

@@ -544,7 +544,7 @@ function heardAt(before: number, nowMs: number): number {
 
 /** Whether there is something complete to show: a snapshot, or a household that was born here. */
 function isLoaded({ meta }: Standing): boolean {
-  if (meta.householdName !== null || meta.checkedMs !== null) return true
+  if (meta.householdName !== null || meta.wasBornHere || meta.checkedMs !== null) return true
   return meta.cursor !== null && !meta.isWalking
 }
 

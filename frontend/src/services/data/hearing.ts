@@ -53,6 +53,7 @@ export function onWelcome(ground: Ground, welcome: Welcome): Promise<boolean> {
       }
       hearTime(ground, meta, welcome.timeMs, ground.helloSentMs)
       ground.limits = welcome.limits
+      if (meta.householdName !== null) meta.wasBornHere = true
       meta.householdName = null // a server has acknowledged it
       meta.role = welcome.role
       if (welcome.version !== meta.version) {
