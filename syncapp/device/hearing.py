@@ -193,6 +193,8 @@ class Hearing(Settling):
                     waiting = self.store.heal_row((old.entity, old.id))
                     self.store.put_heal([merge(waiting, merged)])
             meta.is_heal_open = True
+        elif meta.reset == "horizon" and meta.role != "viewer":
+            self._complete_bare_rows(differing)
         elif meta.reset == "operator":
             # Only the queue is sent into the new life of the household.
             self.store.empty_heal()
@@ -201,6 +203,20 @@ class Hearing(Settling):
         self.store.replace_base_by_staging()
         self.store.release_kept()
         meta.reset = None
+
+    def _complete_bare_rows(self, differing: Iterable[tuple[Row, Row | None]]) -> None:
+        """Of a row that was compacted and deleted once more the server holds the bare fact. An
+        edit of it that waits here is to bring it back whole: what else it held goes first."""
+        spoken_of = self.store.spoken_of()
+        for old, snapshot in differing:
+            if snapshot is None or (old.entity, old.id) not in spoken_of:
+                continue
+            lacking = old.stamps.keys() - snapshot.stamps.keys()
+            if lacking:
+                snapshot.fields.update((name, old.fields[name]) for name in lacking)
+                snapshot.stamps.update((name, old.stamps[name]) for name in lacking)
+                waiting = self.store.heal_row((old.entity, old.id))
+                self.store.put_heal([merge(waiting, snapshot)])
 
     def _is_read_only(self, entity: str) -> bool:
         spec = self.entities.get(entity)

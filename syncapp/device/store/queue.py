@@ -34,6 +34,10 @@ class Queue(HealList):
             "SELECT * FROM outbox WHERE entity = ? AND state <> 'refused' ORDER BY local", entity
         )
 
+    def spoken_of(self) -> set[Key]:
+        """The rows that have an entry, in whatever state."""
+        return set(self.run("SELECT DISTINCT entity, id FROM outbox"))
+
     def entries_in(self, state: State) -> list[Entry]:
         return self._entries("SELECT * FROM outbox WHERE state = ? ORDER BY local", state)
 

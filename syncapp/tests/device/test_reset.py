@@ -479,6 +479,30 @@ def test_a_late_edit_newer_than_the_horizon_brings_its_row_back_whole(server, ab
     assert b.replica.pending == 0 and not b.replica.refused() and b.is_green
 
 
+def test_a_late_edit_brings_its_row_back_whole_also_over_the_bare_fact_of_a_late_delete(
+    server, phone
+):
+    """B and C were away while the row was deleted and compacted: C deleted it once more, and
+    later than that B edited it. Of C's delete the server has only the bare fact."""
+    a, b, c = phone(), phone(), phone()
+    (group,) = fill(a, 1)
+    sync(server, a, b, c)
+    b.cut(), c.cut()
+    a.replica.delete("account_group", group)
+    let_it_be_compacted(server, a)
+    c.replica.delete("account_group", group)
+    server.time.pass_s(60)
+    b.replica.edit("account_group", group, {"sortOrder": 7})
+    sync(server, c)
+    assert set(rows_of(server.home)["account_group", group][0]) == {EXISTS}
+    sync(server, b)
+    sync(server, a, b, c)
+    row = server.home.all_rows()["account_group", group]
+    assert row.is_here and (row.fields.get("name"), row.fields["sortOrder"]) == ("Gruppe 0", 7)
+    assert a.look() == b.look() == c.look() == rows_of(server.home)
+    assert b.replica.pending == 0 and not b.replica.refused() and b.is_green
+
+
 def test_an_edit_older_than_the_horizon_is_for_its_person_to_decide(server, pair):
     a, b = pair
     (group,) = fill(a, 1)

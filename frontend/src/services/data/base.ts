@@ -130,6 +130,25 @@ export async function noteWhatIsMissing(
   }
 }
 
+/**
+ * Of a row that was compacted and deleted once more the snapshot holds the bare fact. An edit of it
+ * that waits here is to bring it back whole: what else it held goes first, as a row to be healed.
+ */
+export async function completeBareRows(db: Tables): Promise<void> {
+  const spokenOf = (await db.outbox.orderBy("[entity+rowId]").uniqueKeys()) as unknown as Id[]
+  const staged = await db.staging.bulkGet(spokenOf)
+  for (const [n, each] of (await db.base.bulkGet(spokenOf)).entries()) {
+    const snapshot = staged[n]
+    if (each === undefined || snapshot === undefined) continue
+    const old = rowOf(each)
+    let row = rowOf(snapshot)
+    const lacking = Object.entries(old.stamps).filter(([name]) => !Object.hasOwn(row.stamps, name))
+    if (lacking.length === 0) continue
+    for (const [name, stamp] of lacking) row = withField(row, name, valueAt(old.fields, name), stamp)
+    await putHeal(db, merge(await healRowAt(db, row.entity, row.id), row))
+  }
+}
+
 /** Of some rows only our own edits are known here; each of them wrote "here". */
 function withExistence(row: Row): Row {
   if (Object.hasOwn(row.stamps, EXISTS)) return row

@@ -1,9 +1,9 @@
-// What is told of a reset, until its snapshot begins.
+// What is told of a reset, until its snapshot is taken.
 
 import Dexie from "dexie"
 import { afterEach, beforeEach, expect, test } from "vitest"
 
-import type { ResetReason, Welcome } from "../../sync/core/messages"
+import type { ResetReason, Welcome, WireRow } from "../../sync/core/messages"
 import { DataService } from "../DataService"
 
 let name: string
@@ -27,8 +27,8 @@ afterEach(async () => {
   await Dexie.delete(name)
 })
 
-const page = (cursor: string) =>
-  data.onChanges({ type: "changes", rows: [], from: 0, to: 1, cursor, more: false, head: 1 })
+const page = (cursor: string, rows: WireRow[] = []) =>
+  data.onChanges({ type: "changes", rows, from: 0, to: 1, cursor, more: false, head: 1 })
 
 const welcomed = (reset: ResetReason) =>
   data.onWelcome({
@@ -55,4 +55,20 @@ test("hello goes on saying the cursor from before a reset, until the snapshot's 
   expect(await data.hello()).toMatchObject({ cursor: "before", reset: "restored" })
   await page("after")
   expect(await data.hello()).toMatchObject({ cursor: "after" })
+})
+
+test("what a row held goes before its edit, where a snapshot has of it only that it was deleted", async () => {
+  const row = { entity: "account_group", id: "70b1c2d3-e4f5-4a6b-8c7d-9e0f1a2b3c4d" }
+  const [stamp, gone] = ["000000000005-0000-00000000000000bb", "000000000009-0000-00000000000000bb"]
+  await page("before", [
+    { ...row, fields: { name: "Giro", sortOrder: 0, image: "", exists: true }, stamp },
+  ])
+  await data.edit(row.entity, row.id, { sortOrder: 7 })
+  await welcomed("horizon")
+  await page("after", [{ ...row, fields: { exists: false }, stamp: gone }])
+  const whole = { name: "Giro", sortOrder: 0, image: "", exists: false }
+  expect(await data.rowsToHeal()).toMatchObject({
+    rows: [{ ...row, fields: whole, stamp, stamps: { exists: gone } }],
+  })
+  expect(await data.push()).toMatchObject({ changes: [{ fields: { sortOrder: 7 } }] })
 })

@@ -9,6 +9,7 @@ import type { Changes, ResetReason, Welcome, WireRow } from "../../sync/core/mes
 import { type Entry, keyOf, lower, newestOf, restampAhead, wasNeverSent } from "../../sync/core/outbox"
 import {
   baseRows,
+  completeBareRows,
   mergeStaging,
   noteMadeAnew,
   noteWhatIsMissing,
@@ -220,6 +221,8 @@ async function finishReset(ground: Ground, { db, meta }: Writing): Promise<void>
       entity === CONFLICT || entities[entity]?.readOnly === true
     await noteWhatIsMissing(db, isReadOnly)
     meta.isHealOpen = true
+  } else if (meta.reset === "horizon" && meta.role !== "viewer") {
+    await completeBareRows(db)
   } else if (meta.reset === "operator") {
     // Only the queue is sent into the new life of the household.
     await db.heal.clear()
