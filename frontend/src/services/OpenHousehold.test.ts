@@ -239,6 +239,19 @@ describe("what it says when it is not green", () => {
     expect(await open.syncNow()).toEqual({ kind: "failed", reason: "cannot_save" })
     expect(await Dexie.exists(name)).toBe(false)
   })
+
+  test("a tab whose database is gone leaves the lead to one that has it anew: J02", async () => {
+    await startGreen()
+    const dead = open
+    await Dexie.delete(name)
+    await until(() => told.includes("gone"))
+    painted.length = 0
+    await start()
+    await pass(5_000)
+    const leading = painted.filter(({ isLeader }) => isLeader)
+    expect(leading.at(-1)?.status.kind).toBe("up_to_date")
+    await dead.end()
+  })
 })
 
 describe("whose it is", () => {

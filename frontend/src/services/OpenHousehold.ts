@@ -287,6 +287,8 @@ export class OpenHousehold implements SyncPort, EditPort {
     if (code === "newer_tab") this.isOutdated = true
     else this.storage = STORAGE[code] ?? "damaged"
     if (code === "storage_gone") this.around.gone()
+    // Another tab may have the database anew, or newer: it must not wait for this one to be closed.
+    if (code === "storage_gone" || code === "newer_tab") void this.socket.end()
     this.paint()
   }
 
