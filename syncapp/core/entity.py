@@ -16,13 +16,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from .change import EXISTS
+from .change import EVERY_OTHER_FIELD, EXISTS
 from .errors import Refused
 
 Kind = Literal["text", "bool", "int", "decimal", "choice", "reference", "iban", "image"]
 
 ROW_MAX_BYTES = 256 * 1024
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
+
+# No field can have these names, so none of them is one that a newer server knows.
+_NEVER_FIELDS = (EXISTS, EVERY_OTHER_FIELD, "id")
 
 # ASCII digits only: int() and Decimal() also take "1_000", " 1 " and Arabic digits.
 _DECIMAL = re.compile(r"(-?)0*([0-9]+)(?:\.([0-9]+))?\Z", re.ASCII)
@@ -130,7 +133,7 @@ def canonical_fields(
         spec = specs.get(name)
         if spec is not None:
             known[name] = canonical(spec, value)
-        elif name == EXISTS or name.startswith("sync"):
+        elif name in _NEVER_FIELDS or name.startswith("sync"):
             raise Refused("read_only", "This field is written by the server alone.", name)
         else:
             unknown.append(name)

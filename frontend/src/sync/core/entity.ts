@@ -17,6 +17,8 @@ export type Kind = FieldDescription["kind"]
 
 export const INT_MIN = -(2 ** 31)
 export const INT_MAX = 2 ** 31 - 1
+// No field can have these names, so none of them is one that a newer server knows.
+const NEVER_FIELDS = new Set([EXISTS, "*", "id"])
 const DIGITS = 15
 const PLACES = 4
 
@@ -60,7 +62,7 @@ export function canonicalFields(
       const checked = canonical(name, spec, value)
       if (checked.refused !== null) return checked
       put(known, name, checked.value)
-    } else if (name === EXISTS || name.startsWith("sync")) {
+    } else if (NEVER_FIELDS.has(name) || name.startsWith("sync")) {
       return refused("read_only", name)
     } else {
       unknown.push(name)
