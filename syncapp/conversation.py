@@ -16,13 +16,14 @@ from uuid import UUID
 from tenants.authentication import Visitor, standing_of
 from tenants.context import run_in_public, run_in_tenant
 from tenants.names import schema_name
-from tenants.provisioning import provision
+from tenants.provisioning import is_household_name, provision
 
 from . import engine, fanout, greetings, metrics, registry
 from .core import messages
 from .core.cursor import START, Cursor, Position, text_to_anchor, text_to_cursor
 from .core.entity import describe, version_of
 from .core.errors import (
+    BadFrame,
     Forbidden,
     Maintenance,
     NoHello,
@@ -170,6 +171,8 @@ class Conversation:
             return False
         if hello.household is None:
             raise NotYours()
+        if not is_household_name(hello.household.name):
+            raise BadFrame("A household needs a name.")
         loop = asyncio.get_running_loop()
 
         def progress(step: int, of: int) -> None:  # called on the worker's thread

@@ -10,6 +10,7 @@ Blocking: coroutines come here through `context.run_in_public`.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -35,6 +36,7 @@ CREATIONS_PER_DAY = 20
 DELETE_ATTEMPTS = 5
 MIGRATION_ATTEMPTS = 5
 NAME_MAX_CHARACTERS = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Progress = Callable[[int, int], None]
 
@@ -219,6 +221,11 @@ def _note(tenant: Tenant, status: Tenant.Status, *, trouble: str = "", version: 
     tenant.status, tenant.trouble = status, trouble
     tenant.schema_version = version or tenant.schema_version
     tenant.save(update_fields=["status", "trouble", "schema_version"])
+
+
+def is_household_name(name: str) -> bool:
+    """Whether a household can be called so: not blank, in one line, not too long."""
+    return 0 < len(name.strip()) <= NAME_MAX_CHARACTERS and not _CONTROL.search(name)
 
 
 def _name(name: str) -> str:

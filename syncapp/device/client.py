@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -409,6 +410,10 @@ def _in_words(error: Exception, base: str) -> str:
         return f"{base} does not speak the sync protocol."
     if isinstance(error, TimeoutError):
         return f"{base} did not answer in time."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The certificate of {base} is not trusted: {error.verify_message}."
+    if isinstance(error, ssl.SSLError):  # it has an errno too, and that is not the system's
+        return f"{base} does not speak TLS. Is it http:// instead of https://?"
     # asyncio's own words hold the address twice; the system's say why.
     number = getattr(error, "errno", None)
     why = f" ({os.strerror(number)})" if isinstance(number, int) and number > 0 else ""

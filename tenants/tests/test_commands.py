@@ -61,7 +61,8 @@ def test_what_cannot_be_a_household_is_said(anna: User, home: UUID, new_person: 
     assert "is not a UUID" in refused(
         "create_tenant", "--name", "x", "--owner", anna.email, "--id", "public"
     )
-    assert "needs a name" in refused("create_tenant", "--name", " ", "--owner", anna.email)
+    for name in (" ", "two\nlines", "x" * 201):
+        assert "needs a name" in refused("create_tenant", "--name", name, "--owner", anna.email)
     bert = new_person("bert")
     assert "is taken" in refused(
         "create_tenant", "--name", "x", "--owner", bert.email, "--id", str(home)

@@ -122,6 +122,19 @@ async def test_a_server_that_is_not_there_is_told_in_words():
     assert "cannot be reached" in report.message
 
 
+async def test_a_server_without_tls_is_told_in_words():
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # as to any nonsense
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as plain:
+        url = f"https://127.0.0.1:{plain.sockets[0].getsockname()[1]}"
+        async with DeviceClient(url, TOKEN, Store(":memory:"), household=HOME) as a:
+            report = await a.sync(reach_s=0.1)
+    assert report.reason == "unreachable" and "does not speak TLS" in report.message
+
+
 async def test_a_wrong_token_stops_it_and_keeps_the_queue(server):
     """B10."""
     async with live(server) as serving:

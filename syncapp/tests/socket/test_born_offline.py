@@ -53,6 +53,13 @@ def bring(phone: Phone) -> list[dict[str, Any]]:
     return frames
 
 
+def test_it_needs_a_name(new_device: Callable[..., Phone], newborn: uuid.UUID) -> None:
+    phone = new_device().connect()
+    phone.say(phone.hello_frame(household={"name": " \u00a0"}))
+    phone.expect("error", code="bad_frame", of="hello")
+    assert not Tenant.objects.filter(pk=newborn).exists()
+
+
 def test_it_is_made_with_progress_and_takes_the_outbox(
     new_device: Callable[..., Phone], newborn: uuid.UUID
 ) -> None:

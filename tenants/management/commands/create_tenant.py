@@ -7,7 +7,7 @@ from syncapp.core.errors import NotYours
 from tenants.management.asking import bad_input, new_person, person_of, uuid_of
 from tenants.management.operating import Answer, OperatorCommand
 from tenants.models import Tenant, User
-from tenants.provisioning import provision
+from tenants.provisioning import NAME_MAX_CHARACTERS, is_household_name, provision
 
 
 class Command(OperatorCommand):
@@ -23,8 +23,9 @@ class Command(OperatorCommand):
         parser.add_argument("--id", metavar="UUID", help="default: a random one")
 
     def work(self, *, name: str, owner: str, dry_run: bool, **options: Any) -> Answer:
-        if not name.strip():
-            raise bad_input("A household needs a name.")
+        if not is_household_name(name):
+            most = NAME_MAX_CHARACTERS
+            raise bad_input(f"A household needs a name of 1 to {most} characters, in one line.")
         tenant_id = uuid_of(options["id"]) if options["id"] else uuid.uuid4()
         email = User.objects.normalize_email(owner)
         is_new = not User.objects.filter(email=email).exists()
