@@ -1,5 +1,5 @@
 import { nextTick, shallowRef } from "vue"
-import { expect, test } from "vitest"
+import { afterEach, beforeEach, expect, test, vi } from "vitest"
 
 import type { SyncStatus } from "../../types"
 import { useSteady } from "./steady"
@@ -8,6 +8,30 @@ const HOME = shallowRef("home")
 const GREEN: SyncStatus = { kind: "up_to_date", checkedMs: 0, isAmber: false, isSettled: true }
 const blink = (left: number): SyncStatus => ({ kind: "syncing", left, isAmber: false, isSettled: false })
 const long = (left: number): SyncStatus => ({ kind: "syncing", left, isAmber: false, isSettled: true })
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+test("a connection that comes and goes all the time does not stay green over what is unsent", async () => {
+  const connecting: SyncStatus = { kind: "connecting", count: 1, isAmber: false, isSettled: false }
+  const status = shallowRef<SyncStatus>(GREEN)
+  const shown = useSteady(status, HOME)
+  for (let ms = 0; ms < 2_000; ms += 400) {
+    expect(shown.value.kind).toBe("up_to_date")
+    status.value = ms % 800 === 0 ? connecting : blink(1)
+    await nextTick()
+    vi.advanceTimersByTime(400)
+  }
+  expect(shown.value).toEqual(connecting)
+  status.value = GREEN
+  await nextTick()
+  vi.advanceTimersByTime(10_000)
+  expect(shown.value).toEqual(GREEN)
+})
 
 test("a sync that is over at once is not shown", async () => {
   const status = shallowRef<SyncStatus>(GREEN)
