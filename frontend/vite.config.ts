@@ -9,7 +9,7 @@ import { VitePWA } from "vite-plugin-pwa"
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 // Shared, but only by forms, the panel and other things that come after the first sight.
-const ONLY_LATER = /Field\.vue|[Rr]owForm|AppDialog|sortable|workbox/
+const ONLY_LATER = /Field\.vue|ui\/rescue\.ts|[Rr]owForm|AppDialog|sortable|workbox/
 const DJANGO = "http://127.0.0.1:8000"
 
 // `vite build` makes the app; `--mode fixtures` the page that shows every state, for tests.

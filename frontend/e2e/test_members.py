@@ -99,7 +99,7 @@ def test_who_is_taken_out_is_told_at_once_and_takes_the_household_off_the_device
     expect(editor.get_by_text("Der Browser hat Daten gelöscht")).to_have_count(0)
 
     kept = tab.get_by_role("dialog", name="Dieses Formular musste schließen")
-    typed = kept.get_by_label("Hier kannst du es kopieren")
+    typed = kept.get_by_label("Hier kannst du sie kopieren")
     expect(typed).to_have_value(re.compile("Halb getippt"))
     shoot(tab, "rescued")
     kept.get_by_role("button", name="Schließen").click()

@@ -49,15 +49,9 @@ export class TenantService implements HouseholdPort {
   private readonly errands = new Errands({
     open: (replica, painted) =>
       OpenHousehold.open(databaseName(replica.id), null, this.aroundElsewhere(replica, painted)),
-    counted: (household, { pendingCount, oldestMs, status }) => {
-      const before = this.elsewhere.get(household)
-      this.elsewhere.set(household, { pendingCount, oldestMs, status })
-      const isSame =
-        before?.pendingCount === pendingCount &&
-        before.oldestMs === oldestMs &&
-        before.status.kind === status.kind &&
-        before.status.isAmber === status.isAmber
-      if (!isSame) this.tell()
+    counted: (household, waiting) => {
+      this.elsewhere.set(household, waiting)
+      this.tell()
     },
   })
 
