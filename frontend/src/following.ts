@@ -21,7 +21,8 @@ export function followHousehold(tell: (error: unknown) => void): void {
     ([isReady, wanted, isKnown]) => {
       if (!isReady || wanted === null || wanted === households.currentId) return
       if (isKnown) households.switchTo(wanted).catch(tell)
-      else showHousehold(households.currentId)
+      // On a device that has nothing yet the server may still tell of it.
+      else if (households.currentId !== null) showHousehold(households.currentId)
     },
     { immediate: true },
   )

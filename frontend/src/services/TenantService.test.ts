@@ -96,6 +96,13 @@ describe("without a server", () => {
     expect(evicted).toEqual([])
   })
 
+  test("on a new device the one that the address names is opened when the server tells of it", async () => {
+    await tenants.recall("club")
+    await tenants.hear([told("home", "A"), told("club", "B")])
+    expect(shown).toBe("club")
+    expect((await registry.replicasOf("anna")).map(({ household }) => household)).toEqual(["club"])
+  })
+
   test("one without a name is not made", async () => {
     await expect(tenants.create(" \u0000 ")).rejects.toMatchObject({ code: "required" })
     expect(list).toEqual([])

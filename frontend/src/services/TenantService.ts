@@ -36,6 +36,7 @@ export class TenantService implements HouseholdPort {
   open: OpenHousehold | null = null
   private currentId: string | null = null
   private openFor = "" // whose households these are
+  private wanted: string | null = null // by the address that the page was opened with
   private replicas: readonly Replica[] = []
   private told: readonly ToldHousehold[] = []
   private known: readonly KnownDevice[] = []
@@ -70,6 +71,7 @@ export class TenantService implements HouseholdPort {
   async recall(wanted: string | null): Promise<void> {
     const user = this.events.userId()
     this.openFor = user
+    this.wanted = wanted
     this.replicas = await this.registry.replicasOf(user)
     this.removed = await this.registry.removed(user)
     this.told = await this.registry.toldHouseholds(user)
@@ -107,7 +109,8 @@ export class TenantService implements HouseholdPort {
     this.known = known
     this.missDevices()
     this.tell()
-    const first = this.list().find(({ id }) => !this.removed.includes(id))
+    const offered = this.list().filter(({ id }) => !this.removed.includes(id))
+    const first = offered.find(({ id }) => id === this.wanted) ?? offered[0]
     if (this.currentId === null && first !== undefined) await this.switchTo(first.id)
     else this.sendElsewhere()
     if (this.open !== null) void this.beRemembered(this.open)
