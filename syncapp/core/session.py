@@ -87,11 +87,11 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Welcomed:
-    """is_identity_taken: the replica has taken a new identity; connect again with it."""
+    """says_hello_again: the replica has to, under a new identity or because it heals."""
 
     generation: int
     head: int
-    is_identity_taken: bool = False
+    says_hello_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """is_identity_taken: an answer has shown that this device is a copy of another."""
+    """says_hello_again: the answer has shown that this device is a copy of another."""
 
     generation: int
     of: Literal["push", "rows"] = "push"
-    is_identity_taken: bool = False
+    says_hello_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +377,7 @@ def _on_welcomed(
 ) -> Step:
     if session.phase != "greeting":
         return session, []
-    if event.is_identity_taken:
+    if event.says_hello_again:
         return _anew(session, now_ms, chance)
     pulling = replace(
         session,
@@ -407,7 +407,7 @@ def _on_stored(session: Session, event: Stored, facts: Facts, now_ms: int, chanc
 def _on_acked(session: Session, event: Acked, facts: Facts, now_ms: int, chance: float) -> Step:
     if session.phase not in CONVERSING:
         return session, []
-    if event.is_identity_taken:
+    if event.says_hello_again:
         return _anew(session, now_ms, chance)
     if session.awaits == event.of:
         session = replace(_progressed(session), awaits="")
@@ -569,10 +569,10 @@ def _stopped(session: Session, reason: str) -> Session:
 
 
 def _anew(session: Session, now_ms: int, chance: float) -> Step:
-    """The replica has another identity now: leave, and come back as somebody else."""
+    """The replica has to introduce itself anew: leave, and come back."""
     # Counted as an attempt: a server that takes every identity is not asked in a tight loop.
     delay_ms = 0 if session.attempt == 0 else backoff_ms(session.attempt, chance)
-    return _offline(session, now_ms, "identity", delay_ms), [Disconnect(session.generation)]
+    return _offline(session, now_ms, "hello_again", delay_ms), [Disconnect(session.generation)]
 
 
 def _progressed(session: Session) -> Session:

@@ -136,8 +136,8 @@ class Conversation:
         match frame:
             case Welcome():
                 self.last_error, self.provisioning = "", None
-                is_taken = replica.on_welcome(frame)
-                return Welcomed(generation, frame.head, is_taken)
+                says_hello_again = replica.on_welcome(frame)
+                return Welcomed(generation, frame.head, says_hello_again)
             case Changes():
                 came_to = replica.on_changes(frame)
                 if frame.rows and came_to == "stored":

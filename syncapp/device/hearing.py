@@ -31,8 +31,8 @@ class Hearing(Settling):
     # --- welcome -----------------------------------------------------------------------
 
     def on_welcome(self, welcome: Welcome) -> bool:
-        """Take in who is there and what time it is. Returns True if the identity is taken:
-        this device has another one now, and connects again."""
+        """Take in who is there and what time it is. Returns True if this device has to say
+        hello again: the identity was taken, and it has another one now; or it heals after all."""
         with self.store.transaction():
             meta = self.meta
             if welcome.identity == "taken":
@@ -42,16 +42,19 @@ class Hearing(Settling):
             self.limits = welcome.limits
             meta.household_name = None  # a server has acknowledged it
             meta.role = welcome.role
+            heals_again = False
             if welcome.version != meta.version:
                 self.store.put_note("entities", welcome.entities)
                 meta.version = welcome.version
-                self.store.open_parked()
+                # What was parked while this device healed keeps its stamps only if it heals again.
+                heals_again = self.store.open_parked() and not meta.is_heal_open
+                meta.is_heal_open |= heals_again
             if welcome.reset is not None:
                 self._note_reset(meta, welcome.reset)
             self._lower_clock(meta)
             self._forget_old_conflicts(meta)
             self.store.put_meta(meta)
-        return False
+        return heals_again
 
     def on_time(self, server_ms: int) -> None:
         """The server's time in a pong."""

@@ -109,8 +109,11 @@ class Queue(HealList):
         """Under a new identity they are to be given again, from 1."""
         self.run("UPDATE outbox SET number = NULL")
 
-    def open_parked(self) -> None:
-        """The server has learned something: parked entries and rows are sent again."""
+    def open_parked(self) -> bool:
+        """The server has learned something: parked entries and rows are sent again.
+
+        Returns True if there are rows among them.
+        """
         self.run(
             "UPDATE outbox SET state = 'open', code = '', field = '', message = ''"
             " WHERE state = 'parked'"
@@ -120,6 +123,7 @@ class Queue(HealList):
             key = each.wire.entity, each.wire.id
             self.put_heal([merge(self.heal_row(key), wire_to_row(each.wire))])
         self.delete_heal([each.version for each in parked])
+        return bool(parked)
 
     def reopen_healing(self) -> None:
         """Edits that were on their way as whole rows are to be sent as changes again."""

@@ -299,7 +299,7 @@ def test_provisioning_lets_the_greeting_take_its_time():
     assert device.on(Timer()) == []
 
 
-@pytest.mark.parametrize("event", [Welcomed(1, 0, is_identity_taken=True), Acked(1, "push", True)])
+@pytest.mark.parametrize("event", [Welcomed(1, 0, says_hello_again=True), Acked(1, "push", True)])
 def test_a_copy_comes_back_as_somebody_else(event):
     device = Device()
     if isinstance(event, Acked):

@@ -236,6 +236,34 @@ def test_a_newer_value_beats_an_older_parked_one(server, phone):
     assert a.look() == b.look() == rows_of(server.home)
 
 
+def test_what_was_parked_while_a_restored_server_was_healed_keeps_its_stamp(server, phone):
+    """Written under a clock that was a year ahead; two devices hold different values of it."""
+    server.home.entities = server.entities = NEWER
+    backup, year_s = server.home.dump(), 365 * 86_400
+    server.time.pass_s(year_s)
+    a, b = phone(entities=NEWER), phone(entities=NEWER)
+    budget = a.replica.create("budget", {"name": "Urlaub"})
+    sync(server, a, b)
+    a.cut()
+    server.time.pass_s(60)
+    b.replica.edit("budget", budget, {"name": "Ferien"})
+    sync(server, b)
+    b.cut()
+    server.home.restore(backup)
+    server.home.entities = server.entities = HOUSEHOLD
+    server.time.pass_s(-year_s)
+    sync(server, a, b)
+    assert a.replica.parked_count == b.replica.parked_count == 1
+    a.cut(), b.cut()
+    server.home.entities = server.entities = NEWER
+    for each in (b, a, b):  # the older value comes last
+        sync(server, each)
+    assert a.replica.parked() == b.replica.parked() == []
+    assert server.home.all_rows()["budget", budget].fields["name"] == "Ferien"
+    assert a.look("budget") == b.look("budget") and a.is_green and b.is_green
+    assert not server.home.device(a.replica.meta.device).is_healing
+
+
 def test_fields_a_device_does_not_know_are_stored_and_kept(phone):
     """N01."""
     newer = Server(Time(), NEWER)

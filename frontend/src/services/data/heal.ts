@@ -75,17 +75,19 @@ export async function hasHealRows(db: Tables): Promise<boolean> {
   return (await waitingRows(db, 1)).length > 0
 }
 
-/** The server has learned something: parked entries and rows are sent again. */
-export async function openParked(db: Tables): Promise<void> {
+/** The server has learned something: parked entries and rows are sent again. True: there are rows among them. */
+export async function openParked(db: Tables): Promise<boolean> {
   const entries = await entriesIn(db, "parked")
   await db.outbox.bulkPut(
     entries.map((entry) => ({ ...entry, state: "open", code: "", field: "", message: "" })),
   )
-  for (const heal of await parkedRows(db)) {
+  const rows = await parkedRows(db)
+  for (const heal of rows) {
     const waiting = await healRowAt(db, heal.entity, heal.id)
     await putHeal(db, merge(waiting, rowOf(heal)))
     await db.heal.delete(heal.version)
   }
+  return rows.length > 0
 }
 
 /** Edits that were on their way as whole rows are to be sent as changes again. */

@@ -30,13 +30,13 @@ afterEach(async () => {
 const page = (cursor: string, rows: WireRow[] = []) =>
   data.onChanges({ type: "changes", rows, from: 0, to: 1, cursor, more: false, head: 1 })
 
-const welcomed = (reset: ResetReason) =>
+const welcomed = (reset: ResetReason | null, version = "") =>
   data.onWelcome({
     type: "welcome",
     timeMs: 1_700_000_000_000,
     head: 1,
     role: "owner",
-    version: "",
+    version,
     entities: {},
     limits: { frameBytes: 1_048_576, batchRows: 500, batchBytes: 524_288, rowBytes: 262_144, heartbeatMs: 20_000 },
     resume: false,
@@ -71,4 +71,20 @@ test("what a row held goes before its edit, where a snapshot has of it only that
     rows: [{ ...row, fields: whole, stamp, stamps: { exists: gone } }],
   })
   expect(await data.push()).toMatchObject({ changes: [{ fields: { sortOrder: 7 } }] })
+})
+
+test("what was parked while healing is sent by a conversation that begins with healing", async () => {
+  const row = { entity: "budget", id: "70b1c2d3-e4f5-4a6b-8c7d-9e0f1a2b3c4d" }
+  const stamp = "000000000005-0000-00000000000000bb"
+  await page("before", [{ ...row, fields: { name: "Urlaub", exists: true }, stamp }])
+  await welcomed("restored")
+  await page("after")
+  expect(await data.rowsToHeal()).toMatchObject({ rows: [row], last: true })
+  const refused = { ...row, code: "unknown", message: "Not yet." } as const
+  await data.onAck({ type: "ack", of: "rows", refusedRows: [refused], head: 1 })
+  expect(await data.hello()).toMatchObject({ reset: null })
+  expect(await welcomed(null, "newer")).toBe(true)
+  expect(await data.hello()).toMatchObject({ reset: "restored" })
+  expect(await welcomed(null, "newer")).toBe(false)
+  expect(await data.rowsToHeal()).toMatchObject({ rows: [{ ...row, stamp }], last: true })
 })

@@ -40,8 +40,8 @@ const OFFSET_STEP_MS = 20 // a smaller step of the offset is not worth a write t
 // --- welcome -----------------------------------------------------------------------------------------
 
 /**
- * Take in who is there and what time it is. Returns true if the identity is taken: this device
- * has another one now, and connects again.
+ * Take in who is there and what time it is. Returns true if this device has to say hello again: the
+ * identity was taken, and it has another one now; or it heals after all.
  */
 export function onWelcome(ground: Ground, welcome: Welcome): Promise<boolean> {
   return write(
@@ -57,16 +57,19 @@ export function onWelcome(ground: Ground, welcome: Welcome): Promise<boolean> {
       if (meta.householdName !== null) meta.wasBornHere = true
       meta.householdName = null // a server has acknowledged it
       meta.role = welcome.role
+      let healsAgain = false
       if (welcome.version !== meta.version) {
         await writing.db.notes.put({ key: ENTITIES, value: welcome.entities })
         meta.version = welcome.version
-        await openParked(writing.db)
+        // What was parked while this device healed keeps its stamps only if it heals again.
+        healsAgain = (await openParked(writing.db)) && !meta.isHealOpen
+        meta.isHealOpen ||= healsAgain
         writing.changed = "all"
       }
       if (welcome.reset) await noteReset(writing.db, meta, welcome.reset)
       await lowerClock(ground, writing)
       await forgetOldConflicts(ground, writing)
-      return false
+      return healsAgain
     },
     { asSender: true },
   )

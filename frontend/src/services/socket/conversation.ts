@@ -188,10 +188,10 @@ export class Conversation {
         this.lastError = this.lastCode = ""
         this.provisioning = null
         if (!(await this.line.welcomed(frame))) return { type: "left" }
-        const isIdentityTaken = await data.onWelcome(frame)
+        const saysHelloAgain = await data.onWelcome(frame)
         this.isConfirmed = true
         this.progressMs = this.nowMs()
-        return { type: "welcomed", generation, head: frame.head, isIdentityTaken }
+        return { type: "welcomed", generation, head: frame.head, saysHelloAgain }
       }
       case "changes": {
         const cameTo = await data.onChanges(frame)
@@ -210,11 +210,11 @@ export class Conversation {
       }
       case "ack": {
         const before = data.traffic.sent
-        const isIdentityTaken = await data.onAck(frame)
+        const saysHelloAgain = await data.onAck(frame)
         this.gotOn()
         // Its own push has moved the head: only a later word is evidence.
         if (data.traffic.sent > before || frame.of === "rows") this.isConfirmed = false
-        return { type: "acked", generation, of: frame.of ?? "push", isIdentityTaken }
+        return { type: "acked", generation, of: frame.of ?? "push", saysHelloAgain }
       }
       case "news":
         this.isConfirmed = true

@@ -86,11 +86,11 @@ export interface Closed extends OfSocket {
   readonly code: number
 }
 
-/** isIdentityTaken: the device has taken a new identity; connect again with it. */
+/** saysHelloAgain: the device has to, under a new identity or because it heals. */
 export interface Welcomed extends OfSocket {
   readonly type: "welcomed"
   readonly head: number
-  readonly isIdentityTaken: boolean
+  readonly saysHelloAgain: boolean
 }
 
 /**
@@ -106,11 +106,11 @@ export interface Stored extends OfSocket {
   readonly isEmpty: boolean
 }
 
-/** isIdentityTaken: an answer has shown that this device is a copy of another. */
+/** saysHelloAgain: the answer has shown that this device is a copy of another. */
 export interface Acked extends OfSocket {
   readonly type: "acked"
   readonly of: "push" | "rows"
-  readonly isIdentityTaken: boolean
+  readonly saysHelloAgain: boolean
 }
 
 /** `news` or `pong`. */
@@ -389,7 +389,7 @@ function onClosed(session: Session, { code }: Closed, { nowMs, chance }: Moment)
 
 function onWelcomed(session: Session, event: Welcomed, moment: Moment): Step {
   if (session.phase !== "greeting") return stay(session)
-  if (event.isIdentityTaken) return anew(session, moment)
+  if (event.saysHelloAgain) return anew(session, moment)
   const pulling: Session = {
     ...session,
     phase: "pulling",
@@ -416,7 +416,7 @@ function onStored(session: Session, event: Stored, moment: Moment): Step {
 
 function onAcked(session: Session, event: Acked, moment: Moment): Step {
   if (!CONVERSING.has(session.phase)) return stay(session)
-  if (event.isIdentityTaken) return anew(session, moment)
+  if (event.saysHelloAgain) return anew(session, moment)
   const isOurs = session.awaits === event.of
   return advance(isOurs ? { ...progressed(session), awaits: "" } : session, moment)
 }
@@ -553,12 +553,12 @@ function stopped(session: Session, reason: string): Session {
   return { ...NEW_SESSION, phase: "stopped", generation: session.generation, reason }
 }
 
-/** The device has another identity now: leave, and come back as somebody else. */
+/** The device has to introduce itself anew: leave, and come back. */
 function anew(session: Session, { nowMs, chance }: Moment): Step {
   // Counted as an attempt: a server that takes every identity is not asked in a tight loop.
   const delayMs = session.attempt === 0 ? 0 : backoffMs(session.attempt, chance)
   return {
-    session: offline(session, nowMs, "identity", delayMs),
+    session: offline(session, nowMs, "hello_again", delayMs),
     actions: [disconnect(session)],
   }
 }
