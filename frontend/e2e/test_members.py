@@ -140,7 +140,7 @@ def test_two_members_who_share_a_browser_share_no_queue(
 
 def find_network_signed_out(page: Page) -> None:
     """The network comes back, and the server knows this browser no more."""
-    page.context.clear_cookies()
+    page.context.clear_cookies(name="sessionid")
     find_network(page)
     expect(light(page)).to_contain_text("1 Änderung ist hier gesichert")
 
