@@ -23,6 +23,9 @@ from syncapp.tests.socket.phone import Phone
 from tenants.models import User
 
 MIB = 1024 * 1024
+# What is under way when the server closes is never read, so the kernel may reset the connection,
+# and a client that notices this while it sends does not read the code any more.
+TOO_LARGE = [([], 1009), ([], 1006)]
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +55,7 @@ def test_a_frame_of_a_mebibyte_is_taken_and_one_byte_more_is_not(
     phone.expect("pong")
     with suppress(ConnectionClosed):  # it may be closed before all is sent
         phone.say(frame + " " * (MIB - len(frame) + 1))
-    frames, code = phone.hear_close()
-    assert (frames, code) == ([], 1009)
+    assert phone.hear_close() in TOO_LARGE
 
 
 def test_a_frame_is_measured_in_bytes(phone: Phone, other: Phone) -> None:
@@ -61,7 +63,7 @@ def test_a_frame_is_measured_in_bytes(phone: Phone, other: Phone) -> None:
     frame = json.dumps({"type": "ping"})
     with suppress(ConnectionClosed):
         phone.say(frame + "\u00a0" * (MIB // 2))
-    assert phone.hear_close() == ([], 1009)
+    assert phone.hear_close() in TOO_LARGE
 
 
 def test_a_frame_in_pieces_counts_as_one(phone: Phone, other: Phone) -> None:
@@ -69,7 +71,7 @@ def test_a_frame_in_pieces_counts_as_one(phone: Phone, other: Phone) -> None:
     phone.online()
     assert phone.socket is not None
     with suppress(ConnectionClosed):
-        phone.socket.send(["x" * (MIB // 4)] * 5)
+        phone.socket.send([*["x" * (MIB // 4)] * 4, "x"])
     assert phone.hear_close() == ([], 1009)
 
 
