@@ -155,6 +155,7 @@ def test_one_socket_too_many_hears_when_to_come_again_and_the_others_live(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """S09"""
+    assert getattr(fanout, f"SOCKETS_PER_{whose}") == {"PERSON": 1_000, "HOUSEHOLD": 2_000}[whose]
     monkeypatch.setattr(fanout, f"SOCKETS_PER_{whose}", 2)
     user = new_member(household, "editor")
     first, second = (new_phone(user).online() for _ in range(2))

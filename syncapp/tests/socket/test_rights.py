@@ -113,27 +113,6 @@ def test_a_push_in_hand_when_the_membership_ends_is_refused_inside_its_transacti
     assert household.rows() == {}
 
 
-def test_while_listen_is_down_a_heartbeat_closes_what_may_not_stay(
-    phone: Phone,
-    editor: User,
-    household: Household,
-    new_phone: Callable[..., Phone],
-    server: ServerThread,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """S13-S15"""
-    monkeypatch.setattr(messages, "HEARTBEAT_S", 0.2)
-    monkeypatch.setattr(listening, "_parameters", _unreachable)
-    phone.online()
-    former, revoked = new_phone(editor).online(), new_phone(editor).online()
-    assert server.hub().listener.pid is None
-    Token.objects.filter(user=editor).update(user_id=editor.pk)
-    end_membership(tenant(household), editor)
-    for each in (former, revoked):
-        assert each.refused() == ("not_yours", 4403)
-    phone.ping()
-
-
 def test_between_two_heartbeats_a_former_member_gets_no_rows_all_the_same(
     phone: Phone,
     editor: User,
